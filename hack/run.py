@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Runs the stages of `make test` one after the other and ends with one line of counts.
+
+Each step's output is shown as it comes. A failing step does not stop the others: one run shows all that is broken.
+Counts come from the JUnit files that pytest, molecule's verifier and ansible-test write; a step without such a file
+counts as one check. Exit status 1 when anything failed, or when a stage ran no test at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+import types
+import typing as t
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+JUNIT = ROOT / ".ansible" / "junit"
+
+
+class Step(t.NamedTuple):
+    """One command of a stage."""
+
+    name: str
+    argv: list[str]
+    cwd: Path = ROOT
+    env: t.Mapping[str, str] = types.MappingProxyType({})
+    junit: str = ""  # glob below JUNIT of the reports it writes; empty: the step itself is one check
+
+
+class Counts(t.NamedTuple):
+    """How many checks passed, failed (errors included) and were skipped."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: object) -> Counts:
+        if not isinstance(other, tuple):
+            return NotImplemented
+        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def read_junit(files: t.Iterable[Path]) -> Counts:
+    """Sum of all testsuite elements of the files."""
+    total = Counts()
+    for file in files:
+        for suite in ElementTree.parse(file).getroot().iter("testsuite"):  # noqa: S314 - our own tools wrote it
+            number = {key: int(suite.get(key) or 0) for key in ("tests", "failures", "errors", "skipped")}
+            failed = number["failures"] + number["errors"]
+            total += Counts(number["tests"] - failed - number["skipped"], failed, number["skipped"])
+    return total
+
+
+def pytest_step(name: str, *paths: str, cwd: Path = ROOT, workers: int = 0) -> Step:
+    """A pytest run whose report is `<name>.xml`; workers > 0 spreads it over processes."""
+    spread = ["-n", str(workers)] if workers else []
+    report = f"--junit-xml={JUNIT / name}.xml"
+    return Step(name, [sys.executable, "-m", "pytest", *spread, report, *paths], cwd=cwd, junit=f"{name}.xml")
+
+
+def scripts() -> list[str]:
+    """Every tracked or new file whose first line names bash or sh."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    return [name for name in listed if is_shell(ROOT / name)]
+
+
+def is_shell(path: Path) -> bool:
+    """Whether the file starts with a shell's name."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.readline(80).rstrip() in {b"#!/usr/bin/env bash", b"#!/bin/bash", b"#!/bin/sh"}
+
+
+def lint() -> list[Step]:
+    """Linters of every kind of file; nothing is rewritten."""
+    python_files = ["plugins", "bench", "hack/run.py", "tools/toolbox"]
+    present = [name for name in python_files if (ROOT / name).exists()]
+    steps = [
+        Step("ansible-lint", ["ansible-lint"]),
+        Step("yamllint", ["yamllint", "--strict", "."]),
+        Step("ruff check", ["ruff", "check", "."]),
+        Step("ruff format", ["ruff", "format", "--check", "."]),
+        Step("mypy", ["mypy", *present], env={"MYPYPATH": str(ROOT / ".ansible" / "collections")}),
+        Step("mypy runtime", ["mypy", "--config-file", "../pyproject.toml", "src"], cwd=ROOT / "runtime"),
+        Step("changelog", ["antsibull-changelog", "lint"]),
+        Step("collection docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."]),
+        Step("shellcheck", ["shellcheck", *scripts()]),
+    ]
+    charts = sorted(path.parent.name for path in ROOT.glob("charts/*/Chart.yaml"))
+    return steps + [Step(f"helm lint {name}", [tool("helm"), "lint", "--strict", f"charts/{name}"]) for name in charts]
+
+
+def unit() -> list[Step]:
+    """Everything that needs no cluster, chart renderings apart."""
+    return [
+        pytest_step("unit", "tests/unit", workers=2),
+        pytest_step("runtime", "tests", cwd=ROOT / "runtime", workers=2),
+        pytest_step("packaging", "tests/packaging"),
+        pytest_step("bad_input", "tests/bad_input", workers=2),
+    ]
+
+
+def charts() -> list[Step]:
+    """Renderings of both charts; needs helm and kubeconform, no cluster."""
+    programs = {name.upper(): tool(name) for name in ("helm", "kubeconform")}
+    return [pytest_step("charts", "tests/charts", workers=2)._replace(env=programs)]
+
+
+def sanity() -> list[Step]:
+    """ansible-test sanity on a staged copy."""
+    return [Step("sanity", ["hack/sanity", str(JUNIT / "sanity")], junit="sanity/*.xml")]
+
+
+def molecule(scenario: str | None) -> list[Step]:
+    """The scenarios on one kind cluster; with a name only that one."""
+    chosen = ["--scenario-name", scenario] if scenario else ["--all"]
+    # The folder name carries meaning for molecule: without the glob it warns at every call.
+    env = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "MOLECULE_EPHEMERAL_DIRECTORY": str(ROOT / ".ansible/molecule")}
+    wanted = f"molecule/{scenario or '*'}.xml"
+    (JUNIT / "molecule").mkdir(parents=True, exist_ok=True)
+    return [Step("molecule", ["molecule", "test", *chosen], env=env, junit=wanted)]
+
+
+def tool(name: str) -> str:
+    """Path of a pinned program, built when it is missing."""
+    found = subprocess.run([ROOT / "tools" / "toolbox", "which", name], check=True, stdout=subprocess.PIPE, text=True)
+    return found.stdout.strip().splitlines()[-1]
+
+
+def need_shellcheck() -> None:
+    """shellcheck comes from the distribution: installed where that is possible."""
+    if shutil.which("shellcheck") or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "shellcheck"], check=False)
+
+
+def run_step(step: Step) -> Counts:
+    """Run one command with its output shown; returns its counts, with at least one failure when it failed."""
+    print(f"\n──── {step.name} ────", flush=True)
+    started = time.monotonic()
+    for old in JUNIT.glob(step.junit) if step.junit else []:
+        old.unlink()
+    env = {**os.environ, "JUNIT_DIR": str(JUNIT), **step.env}
+    try:
+        returncode = subprocess.run(step.argv, cwd=step.cwd, env=env, check=False).returncode
+    except FileNotFoundError as exc:
+        print(f"error: {exc.filename} is not installed", flush=True)
+        returncode = 127
+    counts = read_junit(JUNIT.glob(step.junit)) if step.junit else Counts(int(returncode == 0), int(returncode != 0))
+    if step.junit and counts.passed + counts.failed == 0:
+        print(f"error: {step.name} ran no test", flush=True)
+        counts += Counts(failed=1)
+    if returncode and not counts.failed:
+        counts += Counts(failed=1)
+    print(f"──── {step.name}: {counts} in {time.monotonic() - started:.0f} s", flush=True)
+    return counts
+
+
+def steps_of(stage: str, scenario: str | None) -> list[Step]:
+    """The steps of a stage by name."""
+    if stage == "molecule":
+        return molecule(scenario)
+    if stage == "lint":
+        need_shellcheck()
+    makers: dict[str, t.Callable[[], list[Step]]] = {"lint": lint, "unit": unit, "charts": charts, "sanity": sanity}
+    return makers[stage]()
+
+
+def main() -> int:
+    """Run the stages named on the command line, print a table, then the counts on a line of their own."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("stages", nargs="+", choices=["lint", "unit", "charts", "sanity", "molecule"])
+    parser.add_argument("--scenario", help="one molecule scenario")
+    options = parser.parse_args()
+    JUNIT.mkdir(parents=True, exist_ok=True)
+    rows: list[tuple[str, str, Counts, float]] = []
+    for stage in options.stages:
+        for step in steps_of(stage, options.scenario):
+            started = time.monotonic()
+            rows.append((stage, step.name, run_step(step), time.monotonic() - started))
+    print(f"\n{'stage':<10}{'step':<28}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+    for stage, name, counts, seconds in rows:
+        print(f"{stage:<10}{name:<28}{counts.passed:>8}{counts.failed:>8}{counts.skipped:>9}{seconds:>9.0f}")
+    total = sum((counts for _stage, _name, counts, _seconds in rows), Counts())
+    print(f"\n{total}", flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
