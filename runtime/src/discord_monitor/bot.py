@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""`discord-monitor bot`: webhooks on request, retention sweeps, health and metrics. Talks to Discord's REST API only.
+
+An outage of Discord or a bad token never fails `/healthz`: no restart would mend it. The state is in the answer.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import threading
+import time
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from discord_monitor.discord_api import PAGE, DiscordApi, DiscordError
+from discord_monitor.http_server import HttpServer, Reply, Request, as_json, sentence, wildcard_address
+from discord_monitor.log import Log
+from discord_monitor.metrics import CONTENT_TYPE, Metric, exposition
+from discord_monitor.redaction import Redactor
+from discord_monitor.retention import Rule, deletions, expired, is_ours
+from discord_monitor.settings import DEFAULT_HEALTH_PORT, Reader, Tracking, usable_token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from discord_monitor.lifecycle import Stop
+    from discord_monitor.secret import Secret
+
+DEFAULT_API_URL = "https://discord.com/api/v10"
+MAX_BODY_BYTES = 16 * 1024
+MAX_PAGES = 50  # of one channel in one sweep; the rest waits for the next sweep
+FIRST_RETRY_S = 2.0
+MAX_RETRY_S = 300.0
+RECHECK_S = 600.0  # a refused token is tried again this often: 401 answers count towards Discord's ban
+SNOWFLAKE = re.compile(r"\d{1,20}")
+
+
+class TokenState(Enum):
+    """What Discord says to our token."""
+
+    MISSING = "missing"
+    UNTRIED = "untried"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+class BotSettings(NamedTuple):
+    """All settings of `bot`."""
+
+    token: Secret
+    token_problem: str
+    api_token: Secret
+    api_token_problem: str
+    api_url: str
+    threshold: str
+    health_port: int
+    retention: Rule | None
+    sweep_interval_s: float
+    channels: tuple[str, ...]
+    tracking: Tracking
+    problems: tuple[str, ...]
+
+
+def bot_settings(env: Mapping[str, str]) -> BotSettings:
+    """Read everything `bot` needs; never raises."""
+    read = Reader(env)
+    token, token_problem = usable_token(env.get("BOT_TOKEN", ""), "BOT_TOKEN")
+    api_token, api_token_problem = usable_token(env.get("BOT_API_TOKEN", ""), "BOT_API_TOKEN")
+    api_url = read.text("DISCORD_API_URL", DEFAULT_API_URL).rstrip("/")
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+(/[\w./-]*)?", api_url):
+        read.problems.append("DISCORD_API_URL is not an http or https URL; the default is used")
+        api_url = DEFAULT_API_URL
+    rule = Rule(
+        days=read.number("RETENTION_DAYS", 30, low=0, high=3650),
+        max_messages=int(read.number("RETENTION_MAX_MESSAGES", 0, low=0, high=1_000_000)),
+    )
+    channels = tuple(part.strip() for part in read.text("RETENTION_CHANNELS").split(",") if part.strip())
+    if not all(SNOWFLAKE.fullmatch(channel) for channel in channels):
+        read.problems.append("RETENTION_CHANNELS holds something that is not a channel id; that is left out")
+    return BotSettings(
+        token=token, token_problem=token_problem, api_token=api_token, api_token_problem=api_token_problem,
+        api_url=api_url, threshold=read.threshold(),
+        health_port=int(read.number("HEALTH_PORT", DEFAULT_HEALTH_PORT, low=1, high=65_535)),
+        retention=rule if read.flag("RETENTION_ENABLED", default=False) else None,
+        sweep_interval_s=read.number("RETENTION_SWEEP_INTERVAL", 3600, low=1, high=86_400 * 30),
+        channels=tuple(channel for channel in channels if SNOWFLAKE.fullmatch(channel)),
+        tracking=Tracking(
+            cost=read.flag("STATS_TRACK_COST", default=True),
+            tokens=read.flag("STATS_TRACK_TOKENS", default=True),
+            errors=read.flag("STATS_TRACK_ERRORS", default=True),
+        ),
+        problems=tuple(read.problems),
+    )  # fmt: skip
+
+
+class Bot:
+    """State of the bot, its API and its background work."""
+
+    def __init__(self, settings: BotSettings, *, stop: Stop, log: Log) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._log = log
+        self._api = DiscordApi(settings.api_url, settings.token, stop=stop) if settings.token else None
+        self._me = ""
+        self.token_state = TokenState.UNTRIED if settings.token else TokenState.MISSING
+        self.reason = settings.token_problem
+        self._created = self._deleted = self._swept = self._sweeps = self._errors = 0
+
+    # Background: the token is checked until Discord accepts it, then channels are swept.
+
+    def run(self) -> None:
+        """Until the end is asked for."""
+        if self._api is None:
+            self._log.error("the bot has no usable token", reason=self.reason)
+        retry_s = FIRST_RETRY_S
+        while not self._stop.requested:
+            if self._api is None:
+                self._stop.wait(60.0)
+            elif self.token_state is not TokenState.ACCEPTED:
+                self._check_token(self._api)
+                wait_s = {TokenState.ACCEPTED: 0.0, TokenState.REFUSED: RECHECK_S}.get(self.token_state, retry_s)
+                retry_s = min(retry_s * 2, MAX_RETRY_S)
+                self._stop.wait(wait_s)
+            elif self._settings.retention is None or not self._settings.channels:
+                self._stop.wait(60.0)
+            else:
+                self._sweep(self._api, self._settings.retention)
+                self._stop.wait(self._settings.sweep_interval_s)
+
+    def _check_token(self, api: DiscordApi) -> None:
+        before = self.token_state
+        try:
+            self._me = str(api.me().get("id") or "")
+        except DiscordError as exc:
+            self.token_state = TokenState.REFUSED if exc.status == 401 else TokenState.UNREACHABLE
+            self.reason = str(exc)
+        else:
+            self.token_state, self.reason = TokenState.ACCEPTED, ""
+        if self.token_state is not before:
+            write = self._log.info if self.token_state is TokenState.ACCEPTED else self._log.warning
+            write("token", state=self.token_state.value, reason=self.reason)
+
+    def _sweep(self, api: DiscordApi, rule: Rule) -> None:
+        """Delete what is past its keep, channel by channel; a channel that fails does not stop the others."""
+        self._sweeps += 1
+        for channel in self._settings.channels:
+            try:
+                deleted = self._sweep_channel(api, rule, channel)
+            except DiscordError as exc:
+                self._errors += 1
+                self._log.warning("a channel cannot be swept", channel=channel, reason=str(exc))
+                if exc.status == 401:
+                    self.token_state, self.reason = TokenState.REFUSED, str(exc)
+                    return
+                continue
+            if deleted:
+                self._log.info("swept", channel=channel, deleted=deleted)
+
+    def _sweep_channel(self, api: DiscordApi, rule: Rule, channel: str) -> int:
+        kept = deleted = 0
+        before = ""
+        for _ in range(MAX_PAGES):
+            page = api.messages(channel, before=before)
+            now = datetime.now(UTC)
+            past = expired(page, rule, me=self._me, kept=kept, now=now)
+            kept += sum(1 for message in page if is_ours(message, me=self._me)) - len(past)
+            for ids in deletions(past, now=now):
+                if self._stop.requested:
+                    return deleted
+                api.delete_messages(channel, ids)
+                deleted += len(ids)
+                self._swept += len(ids)
+            if len(page) < PAGE:
+                break
+            before = str(page[-1].get("id"))
+        return deleted
+
+    # The HTTP side.
+
+    def answer(self, request: Request) -> Reply:
+        """All routes."""
+        if request.path == "/healthz" and request.method == "GET":
+            state = "ok" if self.token_state is TokenState.ACCEPTED else "degraded"
+            return as_json(200, {"status": state, "token": self.token_state.value, "reason": self.reason})
+        if request.path == "/metrics" and request.method == "GET":
+            return Reply(200, exposition(self._metrics()), CONTENT_TYPE)
+        if request.path == "/v1/webhooks" or request.path.startswith("/v1/webhooks/"):
+            return self._refusal(request) or self._webhooks(request)
+        return sentence(404, "there is /healthz, /metrics and /v1/webhooks")
+
+    def _refusal(self, request: Request) -> Reply | None:
+        """Why a request may not use the webhook API; None when it may."""
+        if not self._settings.api_token:
+            reason = "create a Secret with BOT_API_TOKEN and restart the bot"
+            return sentence(503, f"the webhook API is off: {self._settings.api_token_problem}; {reason}")
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        expected = self._settings.api_token.reveal()
+        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), expected.encode()):
+            return sentence(401, "send the bot's API token as Authorization: Bearer")
+        if self._api is None:
+            return sentence(503, f"the bot has no usable token: {self._settings.token_problem}")
+        return None
+
+    def _webhooks(self, request: Request) -> Reply:
+        assert self._api is not None  # noqa: S101 - _refusal has looked
+        rest = request.path.removeprefix("/v1/webhooks").strip("/")
+        try:
+            if not rest and request.method == "POST":
+                return self._create(self._api, request)
+            if not rest and request.method == "GET":
+                return self._find(self._api, request)
+            if SNOWFLAKE.fullmatch(rest) and request.method == "DELETE":
+                self._api.delete_webhook(rest)
+                self._deleted += 1
+                self._log.info("webhook deleted", webhook=rest)
+                return as_json(200, {"deleted": rest})
+        except DiscordError as exc:
+            self._errors += 1
+            self._log.warning("a webhook call failed", reason=str(exc))
+            status = {404: 404, 429: 429, 400: 400}.get(exc.status, 502)
+            return as_json(status, {"error": str(exc), "discord_status": exc.status, "discord_code": exc.code})
+        return sentence(405, "POST or GET /v1/webhooks, DELETE /v1/webhooks/<id>")
+
+    def _create(self, api: DiscordApi, request: Request) -> Reply:
+        try:
+            content = json.loads(request.body)
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            return sentence(400, 'send a JSON object: {"channel_id": "...", "name": "..."}')
+        channel, name = str(content.get("channel_id", "")), content.get("name")
+        if not SNOWFLAKE.fullmatch(channel):
+            return sentence(400, "channel_id is not a channel's id")
+        if not isinstance(name, str) or not 1 <= len(name.strip()) <= 80 or re.search("discord|clyde", name.lower()):
+            return sentence(400, 'name needs 1 to 80 characters and must hold neither "discord" nor "clyde"')
+        made = self._shown(api.create_webhook(channel, name.strip()))
+        if "url" not in made:
+            return sentence(502, "Discord's answer holds no webhook")
+        self._created += 1
+        self._log.info("webhook created", webhook=made["id"], channel=channel)
+        return as_json(201, made)
+
+    def _find(self, api: DiscordApi, request: Request) -> Reply:
+        channel = request.query.get("channel_id", "")
+        if not SNOWFLAKE.fullmatch(channel):
+            return sentence(400, "give channel_id, and name to narrow it down, in the query")
+        name = request.query.get("name")
+        found = [self._shown(hook) for hook in api.webhooks(channel) if name is None or hook.get("name") == name]
+        return as_json(200, {"webhooks": found})
+
+    def _shown(self, hook: dict[str, Any]) -> dict[str, str]:
+        """Id, name and URL of a webhook; no URL when Discord does not give us its token."""
+        shown = {"id": str(hook.get("id", "")), "name": str(hook.get("name", ""))}
+        if hook.get("id") and hook.get("token"):
+            shown["url"] = f"{self._settings.api_url}/webhooks/{hook['id']}/{hook['token']}"
+        return shown
+
+    def _metrics(self) -> list[Metric]:
+        accepted = self.token_state is TokenState.ACCEPTED
+        retries = self._api.retries if self._api is not None else 0
+        return [
+            Metric("bot_token_accepted", "gauge", "1 when Discord accepts the bot token.", accepted),
+            Metric("bot_webhooks_created_total", "counter", "Webhooks made on request.", self._created),
+            Metric("bot_webhooks_deleted_total", "counter", "Webhooks deleted on request.", self._deleted),
+            Metric("bot_sweeps_total", "counter", "Retention sweeps begun.", self._sweeps),
+            Metric("bot_messages_swept_total", "counter", "Messages deleted by retention.", self._swept),
+            Metric("bot_api_retries_total", "counter", "Calls to Discord repeated.", retries),
+            Metric("bot_api_errors_total", "counter", "Calls to Discord that failed.", self._errors),
+        ]
+
+
+def main(env: Mapping[str, str], stop: Stop) -> int:
+    """Run until SIGTERM; exit status 0. Status 1 only when the port is taken."""
+    settings = bot_settings(env)
+    redactor = Redactor([settings.token.reveal(), settings.api_token.reveal()])
+    log = Log("bot", threshold=settings.threshold, redact=redactor)
+    log.catch_strays()
+    for problem in settings.problems:
+        log.warning("a setting is not usable", reason=problem)
+    bot = Bot(settings, stop=stop, log=log)
+    try:
+        server = HttpServer(
+            wildcard_address(), settings.health_port, bot.answer, max_body=MAX_BODY_BYTES,
+            on_crash=lambda exc: log.crash("a request failed", exc),
+        )  # fmt: skip
+    except OSError as exc:
+        log.error("the port cannot be opened: set HEALTH_PORT to a free one", reason=exc.strerror)
+        return 1
+    server.start()
+    # The work runs beside, so that a call to Discord under way never delays the end.
+    threading.Thread(target=bot.run, name="discord", daemon=True).start()
+    log.info("bot started", retention=settings.retention is not None)
+    while not stop.wait(3600.0):
+        time.sleep(0)
+    server.close()
+    log.info("stopped")
+    return 0

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Posts messages to one webhook and judges the answers. Knows HTTP and Discord's rules, nothing of transcripts.
+
+An attempt runs in a thread of its own, so that the watcher's loop is never blocked by a name lookup or a slow answer.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from discord_monitor.http_client import Answer, HttpClient, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from discord_monitor.embeds import Embed
+    from discord_monitor.secret import Secret
+
+# A message whose answer is not awaited is posted again and stands twice in the channel: be patient. The loop goes on.
+ANSWER_LIMIT_S = 15.0
+FIRST_BACKOFF_S = 0.5
+MAX_BACKOFF_S = 30.0  # an arbitrary choice
+MAX_RETRY_AFTER_S = 3600.0  # Discord's longest known waits are minutes; a broken value must not silence us for good
+FORBIDDEN_WAIT_S = 60.0  # 403 comes from Cloudflare's ban; 10,000 invalid answers in 10 minutes prolong it
+UNKNOWN_WEBHOOK, INVALID_TOKEN = 10015, 50027  # Discord's JSON error codes
+
+
+class Verdict(Enum):
+    """What an attempt came to."""
+
+    DELIVERED = "delivered"
+    LIMITED = "limited"  # Discord lives and asks us to wait
+    FAILED = "failed"  # worth another attempt
+    REFUSED = "refused"  # this message will never be accepted
+    GONE = "gone"  # no message will ever be accepted
+
+
+class Judged(NamedTuple):
+    """A verdict with one short reason; `wait_s` is how long to hold back, when the answer says so."""
+
+    verdict: Verdict
+    reason: str = ""
+    wait_s: float | None = None
+    message_id: str = ""
+
+
+def judge(answer: Answer) -> Judged:
+    """What an answer to a webhook execution means."""
+    content = _content(answer.body)
+    code = content.get("code")
+    status = answer.status
+    if status in (200, 204):
+        return Judged(Verdict.DELIVERED, wait_s=_pause(answer), message_id=str(content.get("id") or ""))
+    if status == 429:
+        return Judged(Verdict.LIMITED, "Discord limits the rate", wait_s=_retry_after(answer, content))
+    if status in (401, 404) or code in (UNKNOWN_WEBHOOK, INVALID_TOKEN):
+        return Judged(Verdict.GONE, f"the webhook does not exist any more (status {status}, code {_code(code)})")
+    if status == 403:
+        return Judged(Verdict.FAILED, "Discord forbids the request (status 403)", wait_s=FORBIDDEN_WAIT_S)
+    if status in (400, 413):
+        return Judged(Verdict.REFUSED, f"Discord refuses the message (status {status}, code {_code(code)})")
+    return Judged(Verdict.FAILED, f"Discord answers with status {status}")
+
+
+def backoff_s(attempt: int) -> float:
+    """Seconds before the next attempt after `attempt` failures: 0.5 s doubled up to 30 s, with 25 % jitter."""
+    base = min(FIRST_BACKOFF_S * 2.0 ** min(attempt - 1, 16), MAX_BACKOFF_S)
+    return base * random.uniform(0.75, 1.25)  # noqa: S311 - spreads siblings, nothing secret
+
+
+def _pause(answer: Answer) -> float | None:
+    """How long to hold back after a delivery: the bucket is empty until it is reset."""
+    if answer.headers.get("x-ratelimit-remaining", "") != "0":
+        return None
+    return _seconds(answer.headers.get("x-ratelimit-reset-after"))
+
+
+def _retry_after(answer: Answer, content: dict[str, object]) -> float:
+    """Seconds as Discord asks: the body's float, else the headers (developer docs, Rate Limits)."""
+    given = (
+        content.get("retry_after"),
+        answer.headers.get("retry-after"),
+        answer.headers.get("x-ratelimit-reset-after"),
+    )
+    return next((wait for wait in map(_seconds, given) if wait is not None), 1.0)
+
+
+def _seconds(value: object) -> float | None:
+    if not isinstance(value, (int, float, str)):
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None  # noqa: PLR0124 - not a number
+
+
+def _content(body: bytes) -> dict[str, object]:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _code(code: object) -> str:
+    return str(code) if isinstance(code, int) else "none"
+
+
+class Webhook:
+    """One webhook URL. `post` and `delete` block up to ANSWER_LIMIT_S and are for one thread at a time."""
+
+    def __init__(self, url: Secret) -> None:
+        parts = urlsplit(url.reveal())
+        self._client = HttpClient(url.reveal(), read_limit_s=ANSWER_LIMIT_S)
+        self._path = parts.path.rstrip("/")
+        self._query = parts.query  # a thread_id, for example
+
+    def post(self, embeds: Sequence[Embed]) -> Judged:
+        """Post one message and wait for Discord's confirmation. Does not raise for anything the network does."""
+        payload = {"embeds": list(embeds), "allowed_mentions": {"parse": []}}
+        query = "&".join(part for part in (self._query, "wait=true") if part)
+        try:
+            answer = self._request("POST", f"{self._path}?{query}", json.dumps(payload).encode())
+        except TransportError as exc:
+            return Judged(Verdict.FAILED, f"Discord cannot be reached: {exc}")
+        return judge(answer)
+
+    def delete(self, message_id: str) -> bool:
+        """Delete a message of this webhook; whether it is gone now."""
+        query = f"?{self._query}" if self._query else ""
+        try:
+            return self._request("DELETE", f"{self._path}/messages/{message_id}{query}", None).status in (204, 404)
+        except TransportError:
+            return False
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._client.close()
+
+    def _request(self, method: str, path: str, body: bytes | None) -> Answer:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        return self._client.request(method, path, body=body, headers=headers)
+
+
+class Attempt:
+    """One `post` in a thread of its own; `result` is None until it is over."""
+
+    def __init__(self, post: Callable[[Sequence[Embed]], Judged], embeds: Sequence[Embed]) -> None:
+        self.result: Judged | None = None
+        self._post = post
+        self._embeds = embeds
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> Judged | None:
+        """Wait so long at most."""
+        self._thread.join(seconds)
+        return self.result
+
+    def _run(self) -> None:
+        # Whatever fails here must reach the loop as a failed attempt, or the loop would wait for ever.
+        judged = Judged(Verdict.FAILED, "the attempt failed inside the watcher")
+        try:
+            judged = self._post(self._embeds)
+        finally:
+            self.result = judged
+
+
+class Pacer:
+    """Spaces messages: the configured rate and what Discord asked for. Times are monotonic seconds of the caller."""
+
+    def __init__(self, messages_per_s: float) -> None:
+        self._gap_s = 1.0 / messages_per_s
+        self._next_at = 0.0
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until the next message may go."""
+        return max(0.0, self._next_at - now)
+
+    def sent(self, now: float) -> None:
+        """A message went out."""
+        self._next_at = max(self._next_at, now + self._gap_s)
+
+    def hold(self, now: float, seconds: float) -> None:
+        """Nothing goes for so long."""
+        self._next_at = max(self._next_at, now + seconds)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""HTTP/1.1 to one host over one kept connection, http or https. Not safe for several threads at once.
+
+Errors never carry the path: it may be a credential.
+"""
+
+from __future__ import annotations
+
+import http.client
+import select
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from discord_monitor import __version__
+
+CONNECT_LIMIT_S = 2.0
+MAX_ANSWER_BYTES = 1024 * 1024
+USER_AGENT = f"DiscordBot (orchestrator.platform discord-monitor, {__version__})"
+
+
+class Answer(NamedTuple):
+    """An answer; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class TransportError(Exception):
+    """No answer came; the text says why in a few words and holds no path."""
+
+
+class HttpClient:
+    """A connection to the host of `base_url`, opened when needed and again after it was lost."""
+
+    def __init__(self, base_url: str, *, read_limit_s: float) -> None:
+        parts = urlsplit(base_url)
+        self._host = parts.hostname or ""
+        self._port = parts.port
+        self._read_limit_s = read_limit_s
+        self._connection: http.client.HTTPConnection | None = None
+        self._tls = None
+        if parts.scheme == "https":
+            import ssl  # noqa: PLC0415 - two megabytes that a plain http endpoint does not need
+
+            self._tls = ssl.create_default_context()
+
+    def request(self, method: str, path: str, *, body: bytes | None = None, headers: dict[str, str]) -> Answer:
+        """Send and read the whole answer. Raises TransportError; it may have been carried out all the same."""
+        try:
+            connection = self._ready_connection()
+            connection.request(method, path, body=body, headers={"User-Agent": USER_AGENT, **headers})
+            response = connection.getresponse()
+            content = response.read(MAX_ANSWER_BYTES)
+            answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
+        except (OSError, http.client.HTTPException, ValueError) as exc:
+            self.close()
+            raise TransportError(_reason(exc)) from None
+        if not response.isclosed():
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        """Drop the connection; the next request opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _ready_connection(self) -> http.client.HTTPConnection:
+        kept = self._connection
+        if kept is not None and kept.sock is not None:
+            # A kept connection with something to read was closed by the other side meanwhile: sending on it would
+            # lose the request without a sign whether it was carried out.
+            if not select.select([kept.sock], [], [], 0)[0]:
+                return kept
+            self.close()
+        fresh: http.client.HTTPConnection
+        if self._tls is not None:
+            fresh = http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_LIMIT_S, context=self._tls)
+        else:
+            fresh = http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_LIMIT_S)
+        fresh.connect()
+        fresh.sock.settimeout(self._read_limit_s)
+        self._connection = fresh
+        return fresh
+
+
+def _reason(exc: Exception) -> str:
+    """A few words for an exception, without addresses or paths."""
+    if isinstance(exc, TimeoutError):
+        return "no answer in time"
+    if isinstance(exc, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(exc, (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected)):
+        return "connection dropped"
+    if type(exc).__name__ == "gaierror":
+        return "host name not found"
+    if "certificate" in str(exc).lower():
+        return "certificate not accepted"
+    return (exc.strerror if isinstance(exc, OSError) and exc.strerror else type(exc).__name__).lower()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Running figures per session: tokens, cost, tool uses, errors. Pure values; the ledger keeps the latest of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from discord_monitor.parsing import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from discord_monitor.parsing import Row, Usage
+
+# Dollars a token, DM-201; cache tokens are counted, not priced.
+INPUT_PRICE = 0.000003
+OUTPUT_PRICE = 0.000015
+MAX_SESSIONS = 64  # sessions whose figures are kept; the one unused longest goes first (arbitrary)
+
+
+class Stats(NamedTuple):
+    """Sums of one session, or of all."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_creation_tokens: int = 0
+    cache_read_tokens: int = 0
+    tool_uses: int = 0
+    errors: int = 0
+
+    @property
+    def cost(self) -> float:
+        """Estimated dollars."""
+        return self.input_tokens * INPUT_PRICE + self.output_tokens * OUTPUT_PRICE
+
+    def plus(self, usage: Usage | None, *, tool_uses: int, errors: int) -> Stats:
+        """These sums and one row more."""
+        return Stats(
+            self.input_tokens + (usage.input_tokens if usage else 0),
+            self.output_tokens + (usage.output_tokens if usage else 0),
+            self.cache_creation_tokens + (usage.cache_creation_tokens if usage else 0),
+            self.cache_read_tokens + (usage.cache_read_tokens if usage else 0),
+            self.tool_uses + tool_uses,
+            self.errors + errors,
+        )
+
+
+class Ledger:
+    """The sums of the last sessions and of everything this process has seen."""
+
+    def __init__(self, sessions: Mapping[str, Stats] | None = None) -> None:
+        self.sessions: dict[str, Stats] = dict(sessions or {})
+        self.total = Stats()
+
+    def add(self, session: str, row: Row, *, usage: Usage | None) -> Stats:
+        """Count a row; `usage` is None when its message was counted before. Returns the session's sums with it."""
+        uses = sum(1 for event in row.events if event.kind is Kind.TOOL_USE)
+        errors = sum(1 for event in row.events if event.kind is Kind.TOOL_RESULT and event.stderr.strip())
+        before = self.sessions.pop(session, Stats())
+        after = before.plus(usage, tool_uses=uses, errors=errors)
+        remember(self.sessions, session, after)
+        self.total = self.total.plus(usage, tool_uses=uses, errors=errors)
+        return after
+
+
+def remember(sessions: dict[str, Stats], session: str, stats: Stats) -> None:
+    """Set the sums of a session and forget the one unused longest when there are too many."""
+    sessions.pop(session, None)
+    sessions[session] = stats
+    if len(sessions) > MAX_SESSIONS:
+        del sessions[next(iter(sessions))]

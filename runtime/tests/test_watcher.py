@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""The watcher as a process against the fake Discord: nothing lost, nothing twice, health as decided in D8."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from processes import SRC, TOKEN, Discord, Session, get, row, wait_for
+
+from platform_demo import fake_discord
+from platform_demo.sample_agent import Settings as AgentSettings
+from platform_demo.sample_agent import Writer, write_expected
+from platform_demo.story import expected_markers, story
+
+SEEN = ("one", "two", "three", "four", "five", "six")
+
+
+def said(discord):
+    return [text.removeprefix("💭 ") for text in discord.texts()]
+
+
+@pytest.mark.parametrize("parity_mode", [False, True], ids=["filtered", "parity"])
+def test_a_whole_story_arrives_in_order_and_within_limits(watch, discord, home, parity_mode):
+    """DM-190..206, DM-A33, DM-A34, D12: every event type; nothing lost, repeated or refused."""
+    discord.control(bucket=[30, 1])
+    watcher = watch(PARITY_MODE=str(parity_mode).lower())
+    writer = Writer(home / ".claude")
+    for line in story(7, 2):
+        writer.write(line)
+    expected = expected_markers(7, 2, parity_mode=parity_mode)
+    wait_for(lambda: discord.has(expected[-1]), what="the last event arrives")
+    wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the backlog is empty")
+    assert markers(discord) == expected
+    assert discord.answered(400) == 0
+    assert discord.answered(429) == 0, "the rate-limit headers were not obeyed"
+    assert "ghp" + "_" not in json.dumps(discord.messages())
+    assert watcher.metric("duplicate_rows_total") > 0
+    assert watcher.metric("unknown_rows_total") == 2
+
+
+def markers(discord):
+    found = []
+    for embed in discord.embeds():
+        text = json.dumps(embed)
+        at = text.find("step ")
+        if at >= 0:
+            found.append(text[at : at + 9])
+    return found
+
+
+def test_restart_neither_loses_nor_repeats(watch, session, discord):
+    """DM-190, DM-A01: the cursor survives; what came meanwhile is delivered once."""
+    watcher = watch()
+    session.say("one", "two")
+    wait_for(lambda: discord.has("two"), what="both arrive")
+    assert watcher.stop() == 0
+    session.say("three")
+    watch()
+    wait_for(lambda: discord.has("three"), what="the line written meanwhile arrives")
+    assert said(discord) == ["one", "two", "three"]
+
+
+def test_kill_repeats_at_most_one_message(watch, session, discord):
+    """Killed after Discord took a message and before the cursor moved: at most that message comes again."""
+    discord.control(mode="slow", slow_seconds=1.5)
+    watcher = watch()
+    session.say(*SEEN)
+    wait_for(lambda: discord.messages() or watcher.metric("backlog_bytes"), what="a message is under way")
+    watcher.kill()
+    discord.control(mode="ok")
+    watch()
+    wait_for(lambda: discord.has("six"), what="all arrive")
+    texts = said(discord)
+    assert set(texts) == set(SEEN)
+    assert len(texts) <= 2 * len(SEEN)
+
+
+def test_long_message_split_over_embeds_is_resumed_inside_a_row(watch, session, discord, home):
+    """A row of several embeds in several messages: a restart between them continues in the middle (DM-A34)."""
+    text = " ".join(f"word{number:05d}" for number in range(1300))
+    watcher = watch()
+    discord.control(bucket=[1, 3600])
+    session.say(text)
+    wait_for(lambda: len(discord.messages()) == 1, what="the first part arrives")
+    wait_for(lambda: handed_over(home, session)[2] == 1, what="the cursor stands inside the row")
+    watcher.kill()
+    discord.control(bucket=None)
+    watch()
+    wait_for(lambda: discord.has("word01299"), what="the last part arrives")
+    joined = "".join(said(discord))
+    assert joined == text
+
+
+def handed_over(home, session):
+    """Inode, byte and embeds of the row there, as remembered on disk."""
+    places = json.loads((home / "state" / "cursor.json").read_text())["places"]
+    return places.get(str(session.path), [0, 0, 0])
+
+
+def test_429_is_waited_for_exactly(watch, session, discord):
+    """DM-203, DM-A33: retry_after is obeyed; nothing is lost; health stays good."""
+    watcher = watch()
+    discord.control(mode="rate_limited", retry_after=1.2, count=1)
+    session.say("one")
+    wait_for(lambda: discord.answered(429) == 1, what="the limit is hit")
+    limited_at = time.monotonic()
+    assert watcher.health()[0] == 200
+    wait_for(lambda: discord.has("one"), what="it arrives after the wait")
+    assert time.monotonic() - limited_at >= 1.0
+    assert discord.answered(429) == 1
+    assert said(discord) == ["one"]
+
+
+def test_unknown_webhook_is_final_and_said(watch, session, discord):
+    """404 with code 10015: no second request, the cursor stays, the log says so without the URL."""
+    watcher = watch()
+    discord.control(mode="gone")
+    session.say("one")
+    wait_for(lambda: watcher.health()[1].get("webhook") == "gone", what="health says gone")
+    session.say("two")
+    time.sleep(0.3)  # long enough for ten polls: what is tested is that nothing happens
+    assert discord.answered(404) == 1
+    assert "does not exist any more" in watcher.health()[1]["reason"]
+    assert TOKEN not in watcher.log()
+    watcher.stop()
+    discord.control(mode="ok")
+    watch()
+    wait_for(lambda: discord.has("two"), what="both arrive with a webhook that lives")
+    assert said(discord) == ["one", "two"]
+
+
+@pytest.mark.parametrize("mode", ["error", "drop"])
+def test_failures_are_repeated(watch, session, discord, mode):
+    """5xx and dropped connections: tried again until delivered."""
+    watcher = watch()
+    discord.control(mode=mode, count=2)
+    session.say("one")
+    wait_for(lambda: discord.has("one"), what="it arrives in the end")
+    assert said(discord) == ["one"]
+    assert wait_for(lambda: watcher.metric("retries_total"), what="retries are counted") == 2
+
+
+def test_slow_answer_blocks_neither_loop_nor_health_and_repeats_nothing(watch, session, discord):
+    """DM-203, DM-205: an answer after 3 s; meanwhile /healthz answers at once; one copy arrives."""
+    watcher = watch()
+    discord.control(mode="slow", slow_seconds=3, count=1)
+    session.say("one")
+    wait_for(lambda: discord.fake.guild.fault.mode == "ok", what="the request is taken")
+    began = time.monotonic()
+    assert watcher.health()[0] == 200
+    assert time.monotonic() - began < 0.5
+    wait_for(lambda: discord.has("one"), what="it arrives")
+    session.say("two")
+    wait_for(lambda: discord.has("two"), what="the next one arrives")
+    assert said(discord) == ["one", "two"]
+
+
+def test_outage_fails_health_and_doubles_the_limit(watch, session, discord):
+    """D8, DM-A01, DM-167: 503 after the limit; each restart doubles it; a delivery resets it."""
+    watcher = watch(OUTAGE_LIMIT_SECONDS="1")
+    assert watcher.health()[0] == 200
+    discord.control(mode="error")
+    session.say("one")
+    wait_for(lambda: watcher.health()[0] == 503, what="the outage shows")
+    assert watcher.health()[1]["status"] == "outage"
+    watcher.kill()
+    watcher = watch(OUTAGE_LIMIT_SECONDS="1")
+    status, health = watcher.health()
+    assert (status, health["outage_limit_seconds"]) == (200, 2)
+    began = time.monotonic()
+    wait_for(lambda: watcher.health()[0] == 503, what="the outage shows again")
+    assert time.monotonic() - began > 1
+    watcher.kill()
+    discord.control(mode="ok")
+    watcher = watch(OUTAGE_LIMIT_SECONDS="1")
+    assert wait_for(lambda: discord.has("one") and watcher.health()[1], what="it arrives")["status"] == "ok"
+    wait_for(lambda: watcher.health()[1]["outage_limit_seconds"] == 1, what="the limit is back")
+    assert said(discord) == ["one"]
+
+
+def test_sigterm_flushes_the_last_lines(watch, session, discord):
+    """Lines written right before SIGTERM arrive, also one without its line feed; exit status 0."""
+    watcher = watch(POLL_INTERVAL="60000")
+    wait_for(lambda: "watching" in watcher.log(), what="it runs")
+    session.say("one", "two")
+    session.raw(json.dumps(row("three")).encode())
+    assert watcher.stop() == 0
+    assert said(discord) == ["one", "two", "three"]
+
+
+def test_sigterm_in_an_outage_ends_in_time_and_keeps_the_lines(watch, session, discord):
+    """The flush is bounded; what could not be delivered comes after the restart."""
+    watcher = watch()
+    discord.control(mode="error")
+    session.say("one")
+    wait_for(lambda: discord.answered(500), what="the outage is met")
+    session.say("two")
+    began = time.monotonic()
+    assert watcher.stop() == 0
+    assert time.monotonic() - began < 7
+    discord.control(mode="ok")
+    watch()
+    wait_for(lambda: discord.has("two"), what="the rest arrives")
+    assert said(discord) == ["one", "two"]
+
+
+def test_sigterm_while_starting_is_not_lost(watch, session, discord, home):
+    """The handler stands before the imports: a SIGTERM during start-up ends the program with status 0."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), "STATE_PATH": str(home / "s"), "HEALTH_PORT": "0"}
+    code = (
+        "import os, signal, sys\n"
+        "from discord_monitor import lifecycle\n"
+        "real = lifecycle.stop_on_signals\n"
+        "def then_terminate():\n"
+        "    stop = real(); os.kill(os.getpid(), signal.SIGTERM); return stop\n"
+        "lifecycle.stop_on_signals = then_terminate\n"
+        "from discord_monitor.cli import main\n"
+        "assert 'discord_monitor.watcher' not in sys.modules\n"
+        "sys.exit(main(['watch']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, timeout=15, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_torn_line_waits_for_its_end(watch, session, discord):
+    """DM-A33: a half-written line, cut inside a character, is neither lost nor shown early."""
+    watch()
+    data = json.dumps(row("größe 🙂 r"), ensure_ascii=False).encode() + b"\n"
+    cut = data.index("🙂".encode()) + 2
+    session.say("before")
+    session.raw(data[:cut])
+    wait_for(lambda: discord.has("before"), what="the line before arrives")
+    assert len(discord.embeds()) == 1
+    session.raw(data[cut:])
+    wait_for(lambda: discord.has("größe 🙂 r"), what="the whole line arrives")
+    assert len(discord.embeds()) == 2
+
+
+def test_new_session_is_followed(watch, session, discord, home):
+    """DM-A33: a session and a subagent that begin later are followed too."""
+    watch()
+    session.say("one")
+    wait_for(lambda: discord.has("one"), what="the first arrives")
+    Session(home, "session-2").say("two")
+    wait_for(lambda: discord.has("two"), what="the new session arrives")
+    Session(home, "session-2/subagents/agent-a1").say("three")
+    wait_for(lambda: discord.has("three"), what="the subagent arrives")
+    session.say("four")
+    wait_for(lambda: discord.has("four"), what="the first session is still followed")
+    assert said(discord) == ["one", "two", "three", "four"]
+
+
+def test_more_than_ten_embeds_are_queued(watch, session, discord):
+    """DM-A33, DM-A34: 35 long texts: none dropped, at most ten and 6,000 characters a message."""
+    texts = [f"{number:02d} " + "x" * 790 for number in range(35)]
+    session.say(*texts)
+    watch()
+    wait_for(lambda: discord.has("34 xxx"), what="the last arrives")
+    assert said(discord) == texts
+    assert max(len(message["embeds"]) for message in discord.messages()) <= 10
+    assert discord.answered(400) == 0
+
+
+def test_oversize_row_is_shown_by_its_head(watch, session, discord):
+    """A row of 3 MiB: its head is shown, the next row arrives."""
+    watcher = watch()
+    session.say("begin " + "y" * 3_000_000, "after")
+    wait_for(lambda: discord.has("after"), what="the next row arrives")
+    assert "too long" in discord.embeds()[0]["title"]
+    assert "begin yyy" in discord.embeds()[0]["description"]
+    assert watcher.metric("oversize_rows_total") == 1
+
+
+def test_repeated_rows_are_dropped_even_after_a_restart(watch, session, discord):
+    """Compaction appends old rows again with their uuid: shown once, also when a restart lies between."""
+    rows = [row("one"), row("two")]
+    watcher = watch()
+    session.append(*rows)
+    wait_for(lambda: discord.has("two"), what="both arrive")
+    watcher.stop()
+    session.append(*rows, row("three"))
+    watch()
+    wait_for(lambda: discord.has("three"), what="the new one arrives")
+    assert said(discord) == ["one", "two", "three"]
+
+
+def test_replaced_file_is_read_anew(watch, session, discord, home):
+    """Truncation and replacement: new content is read from its start."""
+    watch()
+    session.say("one " * 50)
+    wait_for(lambda: discord.has("one"), what="the first arrives")
+    fresh = session.path.with_suffix(".new")
+    fresh.write_text(json.dumps(row("two")) + "\n")
+    fresh.replace(session.path)
+    wait_for(lambda: discord.has("two"), what="the replacement arrives")
+    session.path.write_text("")
+    session.say("three")
+    wait_for(lambda: discord.has("three"), what="the content after truncation arrives")
+    assert len(discord.embeds()) == 3
+
+
+def test_refused_embed_does_not_block_the_others(watch, session, discord, monkeypatch):
+    """Discord refuses one embed of a message for good: the others arrive, its place is taken by a notice."""
+    real = fake_discord.problems_of
+
+    def also_refuses(payload):
+        return {"embeds": ["no"]} if "poison" in json.dumps(payload) else real(payload)
+
+    monkeypatch.setattr(fake_discord, "problems_of", also_refuses)
+    session.say("one", "poison", "three")
+    watcher = watch()
+    wait_for(lambda: discord.has("three"), what="the others arrive")
+    assert [embed.get("title", "") for embed in discord.embeds()] == ["", "event not shown", ""]
+    assert watcher.metric("embeds_dropped_total") == 1
+
+
+def test_missing_webhook_idles_healthy(watch, session, discord):
+    """D8: no webhook is no reason to fail; the answer says what to do."""
+    watcher = watch(webhook_url="")
+    session.say("one")
+    status, health = watcher.health()
+    assert (status, health["webhook"]) == (200, "missing")
+    assert "DISCORD_WEBHOOK_URL is not set" in health["reason"]
+    assert watcher.stop() == 0
+
+
+def test_unusable_webhook_idles_and_never_echoes(watch):
+    """A webhook URL that is not one: healthy, said, not echoed."""
+    watcher = watch(webhook_url="not-a-url-but-a-secret-value")
+    assert watcher.health()[1]["reason"].startswith("DISCORD_WEBHOOK_URL is not")
+    assert "not-a-url-but" not in watcher.log() + json.dumps(watcher.health())
+
+
+def test_waiting_for_transcripts_is_healthy(watch):
+    """DM-192, DM-205."""
+    status, health = watch().health()
+    assert (status, health["waiting_for_transcript"]) == (200, True)
+
+
+def test_endpoint_that_is_not_there_and_comes_back(watch, session, discord):
+    """Connection refused is an outage like any other; what was written meanwhile arrives."""
+    lost = Discord()
+    lost.close()
+    watcher = watch(webhook_url=lost.webhook_url)
+    session.say("one")
+    wait_for(lambda: watcher.health()[1].get("webhook") == "failing", what="the failure shows")
+    assert "refused" in watcher.health()[1]["reason"]
+    back = Discord(port=lost.port)
+    try:
+        wait_for(lambda: back.has("one"), what="it arrives when Discord is back")
+    finally:
+        back.close()
+
+
+def test_mentions_are_never_allowed_and_nothing_secret_is_logged(watch, session, discord):
+    """allowed_mentions is empty always; URL and token are in no log line and no answer (DM-149)."""
+    watcher = watch(LOG_LEVEL="debug")
+    session.say(f"@everyone Error {discord.webhook_url}")
+    wait_for(lambda: discord.has("everyone"), what="it arrives")
+    assert all(message["allowed_mentions"] == {"parse": []} for message in discord.messages())
+    assert TOKEN not in json.dumps(discord.embeds())
+    watcher.stop()
+    assert TOKEN not in watcher.log()
+
+
+def test_probe_goes_through_and_leaves_no_message(watch, session, discord, home):
+    """The probe's line is confirmed by Discord, in a message of its own that is deleted again."""
+    watcher = watch(PARITY_MODE="false")
+    code, answer = probe(watcher)
+    assert (code, answer["delivered"], answer["deleted"]) == (0, True, True)
+    assert answer["message_id"].isdigit()
+    assert discord.messages() == []
+    assert discord.fake.guild.received == 1
+
+
+def test_probe_in_an_outage_says_why(watch, discord):
+    """Not delivered: one sentence and exit status 1, within the timeout."""
+    watcher = watch()
+    discord.control(mode="error")
+    began = time.monotonic()
+    code, answer = probe(watcher, timeout="1.5")
+    assert code == 1
+    assert answer["delivered"] is False
+    assert "status 500" in answer["reason"]
+    assert time.monotonic() - began < 5
+    discord.control(mode="ok")
+    wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the expired probe is passed over")
+    assert discord.messages() == []
+
+
+def test_agent_cannot_fake_a_probe(watch, session, discord):
+    """Probe rows count in the probe's own file only."""
+    watch()
+    session.append({"type": "discord-monitor-probe", "nonce": "abc", "uuid": "abc"})
+    session.say("after")
+    wait_for(lambda: discord.has("after"), what="the next row arrives")
+    assert len(discord.embeds()) == 1
+
+
+def probe(watcher, timeout="10"):
+    command = [sys.executable, "-m", "discord_monitor", "probe", "--timeout", timeout]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), **watcher.env}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_healthcheck_of_the_watcher(watch):
+    """Exit 0 with one line when healthy, 1 when nobody answers."""
+    watcher = watch()
+    command = [sys.executable, "-m", "discord_monitor", "healthcheck", "watcher"]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), "HEALTH_PORT": str(watcher.port)}
+    good = subprocess.run(command, env=env, capture_output=True, text=True, timeout=10, check=False)
+    assert (good.returncode, good.stdout.count("\n")) == (0, 1)
+    watcher.stop()
+    bad = subprocess.run(command, env=env, capture_output=True, text=True, timeout=10, check=False)
+    assert bad.returncode == 1
+    assert "does not answer" in bad.stdout
+
+
+def test_metrics_page(watch, session, discord):
+    """DM-A30: Prometheus text with the figures the platform reads."""
+    watcher = watch()
+    session.say("one")
+    wait_for(lambda: discord.has("one"), what="it arrives")
+    status, page = get(f"http://127.0.0.1:{watcher.port}/metrics")
+    assert status == 200
+    names = ("lag_seconds", "backlog_bytes", "messages_delivered_total", "retries_total", "embeds_dropped_total")
+    names += ("parse_errors_total", "cost_dollars_total", 'tokens_total{kind="input"}', "redacted_total")
+    assert [name for name in names if f"\ndiscord_monitor_{name} " not in page] == []
+
+
+def test_sample_agent_settings_are_plain(home):
+    """The expected.json of the sample agent is what the story says."""
+    settings = AgentSettings(folder=home, pace_s=0, run_once=True, sessions=2, seed=3, loop=False)
+    write_expected(settings, [0, 1])
+    content = json.loads((home / "expected.json").read_text())
+    assert content["markers"] == expected_markers(3, 2) + expected_markers(3, 2, cycle=1)
+    assert len(set(content["parity_markers"])) == len(content["parity_markers"])
