@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""The catalogue: every check in its order, selection by family or id, and its manual page docs/checks.md. Pure.
+
+Regenerate the page from the root of a checkout, with PYTHONPATH=.ansible/collections:
+    python -m ansible_collections.orchestrator.platform.plugins.module_utils._catalogue > docs/checks.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from ansible_collections.orchestrator.platform.plugins.module_utils import (
+    _checks_chart,
+    _checks_runtime,
+    _checks_secrets,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
+
+CHECKS: tuple[Check, ...] = tuple(
+    item for part in (_checks_chart, _checks_runtime, _checks_secrets) for item in part.CATALOGUE.checks
+)
+FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(item.family for item in CHECKS))
+
+_SCOPES = {
+    "cluster": "the cluster",
+    "monitor": "the monitor's namespace",
+    "agents": "each agent namespace",
+    "all": "the monitor's namespace and each agent namespace",
+}
+
+
+def select(families: Iterable[str], ids: Iterable[str], *, probe_delivery: bool) -> tuple[Check, ...]:
+    """The checks of these families and ids, all when both are empty; raises PlatformError on an unknown id.
+
+    delivery/probe-line posts a message, so it runs only when asked for by `probe_delivery`.
+    """
+    wanted_families, wanted_ids = set(families), set(ids)
+    unknown = (wanted_families - set(FAMILIES)) | (wanted_ids - {item.id for item in CHECKS})
+    if unknown:
+        raise PlatformError(f"There is no check or family {', '.join(sorted(unknown))}; docs/checks.md lists them.")
+    everything = not wanted_families and not wanted_ids
+    return tuple(
+        item
+        for item in CHECKS
+        if (everything or item.family in wanted_families or item.id in wanted_ids)
+        and (probe_delivery or item.id != "delivery/probe-line")
+    )
+
+
+def manual() -> str:
+    """The page docs/checks.md: a section a check."""
+    lines = [
+        "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->",
+        "<!-- SPDX-FileCopyrightText: 2026 The orchestrator.platform authors -->",
+        "<!-- Written by plugins/module_utils/_catalogue.py, whose docstring has the command; a test compares. -->",
+        "",
+        "# Checks",
+        "",
+        "What the module `orchestrator.platform.verification` and the role `verify` look at. A check id is stable and",
+        "never used again for something else. Only the severity `error` fails a run, unless `fail_on` says otherwise.",
+        "A check that cannot read what it needs is skipped with the reason, and the summary says so.",
+        "",
+    ]
+    for family in FAMILIES:
+        members = [item for item in CHECKS if item.family == family]
+        lines += [f"- **{family}**: " + ", ".join(f"[{item.id}](#{item.anchor})" for item in members)]
+    for item in CHECKS:
+        lines += [
+            "",
+            f"## {item.id}",
+            "",
+            f"{item.title}.",
+            "",
+            f"- Severity: {item.severity}. Looked at in {_SCOPES[item.scope]}.",
+            f"- Protects from: {item.protects}.",
+            f"- Decided by: {item.decided}",
+            f"- To mend: {item.mend}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(manual())

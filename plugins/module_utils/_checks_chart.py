@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""Families preflight, chart and injection: is everything there, and is it the current version? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    Catalogue,
+    Result,
+    about,
+    decided,
+    failed,
+    passed,
+    skipped,
+    subject,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import rolled_out, selects
+from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import reason_to_skip
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import LABEL_INSTANCE, Bearer, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import snippet_of_config_map
+from ansible_collections.orchestrator.platform.plugins.module_utils._versions import FLOOR, parse_version, show_version
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    ANNOTATION_HASH,
+    annotation,
+    containers_of,
+    dig,
+    find_container,
+    pod_template,
+)
+
+CATALOGUE = Catalogue()
+check = CATALOGUE.add
+
+_STANDARD_LABELS = tuple(
+    "app.kubernetes.io/" + name for name in ("name", "instance", "version", "component", "part-of", "managed-by")
+)
+
+
+@check(
+    "preflight/api-version",
+    title="The API server and every kubelet are of a supported version",
+    scope="cluster",
+    needs=("version", "nodes"),
+    protects="fields that an older Kubernetes drops without a word, above all the native sidecar's restart policy",
+    decided="The version of the API server and the kubelet version of each node are compared with the floor, 1.29.",
+    mend="Upgrade the cluster to Kubernetes 1.29 or newer.",
+)
+def api_version(view: View, _namespace: str) -> Iterator[Result]:
+    """Compare versions with the floor."""
+    snapshot = view.snapshot
+    for name, text in [("API server", snapshot.server_version), *(("kubelet", v) for v in snapshot.kubelet_versions)]:
+        who = subject("Cluster", name=name)
+        try:
+            version = parse_version(text)
+        except ValueError:
+            yield skipped(who, f"version {text[:40]!r} cannot be read")
+            continue
+        yield decided(
+            who, None if version >= FLOOR else f"{show_version(version)} is older than {show_version(FLOOR)}", text
+        )
+
+
+@check(
+    "preflight/namespaces",
+    title="Every namespace in view exists",
+    scope="cluster",
+    protects="a mistyped namespace, in which every other check would find nothing and so nothing wrong",
+    decided="Each configured namespace is read by name.",
+    mend="Create the namespace (role secrets does), or correct platform_monitor_namespace, platform_agent_namespaces.",
+)
+def namespaces(view: View, _namespace: str) -> Iterator[Result]:
+    """Look each namespace up."""
+    for name, obj in view.snapshot.namespaces.items():
+        if dig(obj, "status", "phase") == "Terminating":
+            yield failed(subject("Namespace", name, name), "the namespace is being deleted")
+        else:
+            yield decided(subject("Namespace", name, name), None if obj is not None else "there is no such namespace")
+
+
+@check(
+    "chart/bot-rollout",
+    title="The bot's rollout is complete",
+    scope="monitor",
+    needs=("deployments",),
+    protects="a bot that is down, or an old one still answering after an upgrade",
+    decided="The Deployment's observed generation, its updated and its available replicas match what is wanted.",
+    mend="Read the events and logs of the bot's pods: kubectl describe pod, kubectl logs.",
+)
+def bot_rollout(view: View, namespace: str) -> Iterator[Result]:
+    """Judge the Deployment by the predicate that the module sidecar waits with."""
+    bot = view.bot_deployment()
+    if bot is None:
+        missing = f"no Deployment with component bot and instance {view.expect.release}"
+        yield failed(subject("Deployment", namespace, view.expect.fullname), missing)
+        return
+    progress = rolled_out("Deployment", bot)
+    who = subject("Deployment", namespace, bot["metadata"]["name"])
+    yield decided(who, None if progress.done else progress.reason, progress.reason)
+
+
+@check(
+    "chart/snippet-published",
+    title="The chart's sidecar snippet is published and readable",
+    scope="monitor",
+    needs=("configmaps",),
+    protects="injection from nowhere: without the snippet no workload can get or keep a current sidecar",
+    decided="The ConfigMap is there, its snippet.json is JSON of the schema this version reads, and it carries a hash.",
+    mend="Install the chart discord-monitor of this collection's version with snippet.publish left on.",
+)
+def snippet_published(view: View, namespace: str) -> Iterator[Result]:
+    """Parse the ConfigMap."""
+    name = view.expect.snippet_name
+    who = subject("ConfigMap", namespace, name)
+    found = view.find("configmaps", namespace, name)
+    if found is None:
+        yield failed(who, "there is no such ConfigMap")
+        return
+    try:
+        snippet = snippet_of_config_map(found)
+    except SnippetError as exc:
+        yield failed(who, str(exc))
+        return
+    yield decided(who, None if dig(found, "data", "hash") else "it carries no hash", f"hash {snippet.hash[:12]}")
+
+
+@check(
+    "chart/release-labels",
+    title="Objects of the release carry the standard labels",
+    scope="monitor",
+    needs=("deployments", "services", "configmaps"),
+    severity="warning",
+    protects="tools and people that find our objects by label, uninstall among them",
+    decided="Objects with the release's instance label have name, instance, version, component, part-of, managed-by.",
+    mend="Upgrade the release; a label that stays away was taken off by another tool.",
+)
+def release_labels(view: View, namespace: str) -> Iterator[Result]:
+    """Look at the labels of what Helm has made."""
+    for resource, kind in (("deployments", "Deployment"), ("services", "Service"), ("configmaps", "ConfigMap")):
+        for obj in view.objects(resource, namespace):
+            labels = dig(obj, "metadata", "labels") or {}
+            if labels.get(LABEL_INSTANCE) == view.expect.release:
+                missing = [name for name in _STANDARD_LABELS if not labels.get(name)]
+                who = subject(kind, namespace, obj["metadata"]["name"])
+                yield decided(who, f"without {', '.join(missing)}" if missing else None)
+
+
+@check(
+    "chart/release-deployed",
+    title="Helm's newest revision of the release is deployed",
+    scope="monitor",
+    needs=("releases",),
+    protects="an upgrade that failed half way, or one that another process left pending and that blocks the next",
+    decided="The newest of Helm's release records says deployed.",
+    mend="See helm history; roll back, or run the deployment again.",
+)
+def release_deployed(view: View, namespace: str) -> Iterator[Result]:
+    """Read the labels of Helm's own Secrets, not their content."""
+    records = [
+        (int(labels["version"]), labels.get("status", "?"))
+        for labels in (dig(obj, "metadata", "labels") or {} for obj in view.objects("releases", namespace))
+        if labels.get("name") == view.expect.release and labels.get("version", "").isdigit()
+    ]
+    who = subject("Release", namespace, view.expect.release)
+    if not records:
+        yield failed(who, "Helm has no record of it in this namespace")
+        return
+    revision, status = max(records)
+    text = f"revision {revision} is {status}"
+    yield decided(who, None if status == "deployed" else text, text)
+
+
+# -- injection -----------------------------------------------------------------------------------------------------
+
+
+@check(
+    "injection/watcher-present",
+    title="Every selected workload holds the watcher",
+    scope="agents",
+    needs=("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs"),
+    protects="an agent that works unseen, for example after its owner replaced the manifest",
+    decided="The pod template of each selected workload has a container with the watcher's name, in any of the lists.",
+    mend="Run role sidecar again; a conflict it reports names the manager that has to give way.",
+)
+def watcher_present(view: View, namespace: str) -> Iterator[Result]:
+    """Look into the templates; a workload that must not be changed is skipped with its code."""
+    watcher, _bridge = view.our_names()
+    for bearer in view.targets(namespace):
+        if find_container(bearer.spec, watcher) is not None:
+            yield passed(about(bearer))
+            continue
+        skip = reason_to_skip(bearer.obj, bearer.kind, view.snapshot.namespaces.get(namespace))
+        if skip is not None:
+            yield skipped(about(bearer), f"{skip.code}: {skip.message}")
+        else:
+            names = ", ".join(item["name"] for _place, item in containers_of(bearer.spec))
+            yield failed(about(bearer), f"no container {watcher}; there are: {names}")
+
+
+@check(
+    "injection/one-watcher",
+    title="No pod holds the watcher twice",
+    scope="agents",
+    needs=("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "pods"),
+    protects="every message arriving twice, when a native and a classic sidecar meet",
+    decided="Containers with the watcher's name or program are counted over all three container lists.",
+    mend="Remove one of the two: either the chart's include or the injection.",
+)
+def one_watcher(view: View, namespace: str) -> Iterator[Result]:
+    """Count by name, and by what makes a copy under another name work: its webhook variable and its arguments."""
+    watcher, _bridge = view.our_names()
+    for bearer in view.bearers(namespace):
+        found = [
+            f"{place}/{item['name']}"
+            for place, item in containers_of(bearer.spec)
+            if item["name"] == watcher or item.get("args") == ["watch"]
+        ]
+        if found:
+            yield decided(about(bearer), f"watchers: {', '.join(found)}" if len(found) > 1 else None, found[0])
+
+
+def _injected(view: View, namespace: str) -> Iterator[tuple[Bearer, str]]:
+    watcher, _bridge = view.our_names()
+    for bearer in view.workloads(namespace):
+        found = annotation(pod_template(bearer.obj, bearer.kind), ANNOTATION_HASH)
+        if found is not None and find_container(bearer.spec, watcher) is not None:
+            yield bearer, found
+
+
+@check(
+    "injection/template-current",
+    title="Injected sidecars are of the published snippet",
+    scope="agents",
+    needs=("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "configmaps"),
+    protects="agents left behind with old settings or an old image after the chart was upgraded",
+    decided="The hash in each injected pod template equals the hash in the published ConfigMap.",
+    mend="Run role sidecar again.",
+)
+def template_current(view: View, namespace: str) -> Iterator[Result]:
+    """Compare hashes."""
+    snippet = view.snippet
+    for bearer, found in _injected(view, namespace):
+        if snippet is None:
+            yield skipped(about(bearer), "no snippet is published to compare with")
+        else:
+            same = found == snippet.hash
+            yield decided(about(bearer), None if same else f"template {found[:12]}, published {snippet.hash[:12]}")
+
+
+@check(
+    "injection/pods-current",
+    title="Running pods are of their workload's current template",
+    scope="agents",
+    needs=("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "pods"),
+    severity="warning",
+    protects="believing that a change has arrived while pods of before still run, as with OnDelete or a paused rollout",
+    decided="The hash annotation of each pod equals the one in its workload's template.",
+    mend="Resume the rollout, or delete the old pods when their agents can be interrupted.",
+)
+def pods_current(view: View, namespace: str) -> Iterator[Result]:
+    """Match pods with workloads by selector."""
+    injected = [item for item in _injected(view, namespace) if item[0].kind not in ("CronJob", "Job")]
+    for pod in view.pods(namespace):
+        for bearer, wanted in injected:
+            if selects(dig(bearer.obj, "spec", "selector"), dig(pod.obj, "metadata", "labels")):
+                found = annotation(pod.obj, ANNOTATION_HASH)
+                text = f"pod {(found or 'without hash')[:12]}, template of {bearer.kind} {bearer.name} {wanted[:12]}"
+                yield decided(about(pod), None if found == wanted else text)
+                break

@@ -1,0 +1,486 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""Families probes, resources, security-context, exposure and delivery: do our containers run as specified? Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    Catalogue,
+    Result,
+    about,
+    decided,
+    failed,
+    passed,
+    skipped,
+    subject,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity, same_quantity
+from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import selects
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    BOT,
+    Bearer,
+    UnreadableError,
+    View,
+    is_running,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj, dig
+
+CATALOGUE = Catalogue()
+check = CATALOGUE.add
+
+_WORKLOADS = ("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs")
+_BACKLOG_LIMIT_S = 60.0  # arbitrary: six hundred polls of 100 ms
+
+
+# -- probes --------------------------------------------------------------------------------------------------------
+
+
+def _http_probe_problem(container: Obj, probe: str, published: Obj | None) -> str | None:
+    actual = container.get(probe)
+    if actual is None:
+        return f"there is no {probe}"
+    if dig(actual, "httpGet", "path") != (dig(published, "httpGet", "path") or "/healthz"):
+        return f"{probe} asks {dig(actual, 'httpGet', 'path') or 'nothing over HTTP'}"
+    if published is not None and not covers(actual, published):
+        differing = [key for key, value in published.items() if not covers(actual.get(key), value, key)]
+        return f"{probe} differs from the published one in {', '.join(differing)}"
+    return None
+
+
+def _watcher_probe(view: View, namespace: str, probe: str) -> Iterator[Result]:
+    watcher, _bridge = view.our_names()
+    snippet = view.snippet
+    published = snippet.watcher.get(probe) if snippet is not None else None
+    for bearer, _place, container in view.containers(namespace, watcher):
+        if snippet is not None and published is None and container.get(probe) is None:
+            yield skipped(about(bearer, container), f"{probe} is switched off in the published snippet")
+        else:
+            yield decided(about(bearer, container), _http_probe_problem(container, probe, published))
+
+
+@check(
+    "probes/watcher-liveness",
+    title="The watcher has the published liveness probe on /healthz",
+    scope="agents",
+    needs=(*_WORKLOADS, "pods", "configmaps"),
+    protects="a stuck watcher that nobody restarts",
+    decided="The container's livenessProbe asks /healthz with the published figures.",
+    mend="Run role sidecar again, or correct the manifest that includes the watcher.",
+)
+def watcher_liveness(view: View, namespace: str) -> Iterator[Result]:
+    """Compare with the snippet."""
+    return _watcher_probe(view, namespace, "livenessProbe")
+
+
+@check(
+    "probes/watcher-readiness",
+    title="The watcher has the published readiness probe on /healthz",
+    scope="agents",
+    needs=(*_WORKLOADS, "pods", "configmaps"),
+    protects="a rollout that counts as done before the watcher follows the transcript",
+    decided="The container's readinessProbe asks /healthz with the published figures.",
+    mend="Run role sidecar again, or correct the manifest that includes the watcher.",
+)
+def watcher_readiness(view: View, namespace: str) -> Iterator[Result]:
+    """Compare with the snippet."""
+    return _watcher_probe(view, namespace, "readinessProbe")
+
+
+def _bot_containers(view: View, namespace: str) -> Iterator[tuple[Bearer, Obj]]:
+    for bearer, _place, container in view.containers(namespace, BOT):
+        if view.is_bot(bearer.obj):
+            yield bearer, container
+
+
+@check(
+    "probes/bot-liveness",
+    title="The bot has a liveness probe on /healthz",
+    scope="monitor",
+    needs=(*_WORKLOADS, "pods"),
+    protects="a hanging bot that nobody restarts",
+    decided="The container's livenessProbe asks /healthz.",
+    mend="Set probes.bot.liveness.enabled to true in the chart's values.",
+)
+def bot_liveness(view: View, namespace: str) -> Iterator[Result]:
+    """Look at the probe's path."""
+    for bearer, container in _bot_containers(view, namespace):
+        yield decided(about(bearer, container), _http_probe_problem(container, "livenessProbe", None))
+
+
+@check(
+    "probes/bot-readiness",
+    title="The bot has a readiness probe on /healthz",
+    scope="monitor",
+    needs=(*_WORKLOADS, "pods"),
+    protects="requests that reach a bot which is not ready for them",
+    decided="The container's readinessProbe asks /healthz.",
+    mend="Set probes.bot.readiness.enabled to true in the chart's values.",
+)
+def bot_readiness(view: View, namespace: str) -> Iterator[Result]:
+    """Look at the probe's path."""
+    for bearer, container in _bot_containers(view, namespace):
+        yield decided(about(bearer, container), _http_probe_problem(container, "readinessProbe", None))
+
+
+@check(
+    "probes/bridge-exec",
+    title="The bridge is probed by a command",
+    scope="agents",
+    needs=(*_WORKLOADS, "pods"),
+    protects="a bridge that restarts for ever: the kubelet asks the pod's address, the bridge listens on loopback only",
+    decided="Each probe of the bridge is an exec probe, and there is a liveness probe.",
+    mend="Take the bridge from the published snippet.",
+)
+def bridge_exec(view: View, namespace: str) -> Iterator[Result]:
+    """Look at the kind of each probe."""
+    _watcher, bridge = view.our_names()
+    for bearer, _place, container in view.containers(namespace, bridge):
+        probes = {
+            name: container[name] for name in ("livenessProbe", "readinessProbe", "startupProbe") if name in container
+        }
+        wrong = [name for name, probe in probes.items() if not dig(probe, "exec", "command")]
+        problem = f"not a command: {', '.join(wrong)}" if wrong else None
+        if "livenessProbe" not in probes:
+            problem = "there is no livenessProbe"
+        yield decided(about(bearer, container), problem)
+
+
+@check(
+    "probes/answers",
+    title="Watcher and bot answer their health request, the bridge is ready",
+    scope="all",
+    needs=("pods", "health"),
+    protects="probes that look right on paper while nothing answers",
+    decided="GET /healthz through the API server's pod proxy gives 200; the bridge, on loopback, is to be Ready.",
+    mend="Read the container's log; /healthz names the reason when it is not 200.",
+)
+def answers(view: View, namespace: str) -> Iterator[Result]:
+    """Judge the answers collected before."""
+    watcher, bridge = view.our_names()
+    for bearer, _place, container in view.ours(namespace):
+        if bearer.kind != "Pod":
+            continue
+        name, who = container["name"], about(bearer, container)
+        if not is_running(bearer.obj, name):
+            yield failed(who, "the container does not run")
+        elif name == bridge:
+            yield decided(who, None if _is_ready(bearer.obj, name) else "the container is not ready")
+        elif name in (watcher, BOT):
+            answer = view.snapshot.health.get((namespace, bearer.name, name))
+            if answer is None or answer.error:
+                yield failed(who, "no answer: " + (answer.error if answer else "not asked"))
+            else:
+                problem = None if answer.status == 200 else f"HTTP {answer.status}: {answer.text[:120]}"
+                yield decided(who, problem, "HTTP 200")
+
+
+def _is_ready(pod: Obj, container: str) -> bool:
+    status = pod.get("status") or {}
+    for place in ("containerStatuses", "initContainerStatuses"):
+        for item in status.get(place) or []:
+            if item.get("name") == container:
+                return bool(item.get("ready"))
+    return False
+
+
+# -- resources -----------------------------------------------------------------------------------------------------
+
+
+def _published(view: View, name: str) -> Obj | None:
+    snippet = view.snippet
+    if snippet is None:
+        return None
+    if name == snippet.watcher["name"]:
+        return snippet.watcher
+    return snippet.bridge if snippet.bridge is not None and name == snippet.bridge["name"] else None
+
+
+def _resources(view: View, namespace: str, part: str) -> Iterator[Result]:
+    for bearer, _place, container in view.ours(namespace):
+        actual = dig(container, "resources", part) or {}
+        published = _published(view, container["name"])
+        wanted = (dig(published, "resources", part) or {}) if published is not None else {}
+        problem = None
+        missing = [name for name in ("cpu", "memory") if name not in actual]
+        if missing:
+            problem = f"no {part} for {', '.join(missing)}"
+        for name, value in wanted.items():
+            if problem is None and not same_quantity(actual.get(name), value):
+                problem = f"{part}.{name} is {actual.get(name)}, published {value}"
+        yield decided(about(bearer, container), problem, ", ".join(f"{key} {value}" for key, value in actual.items()))
+
+
+@check(
+    "resources/requests",
+    title="Our containers have the published requests",
+    scope="all",
+    needs=(*_WORKLOADS, "pods", "configmaps"),
+    protects="agents squeezed by a neighbour that the scheduler does not know of",
+    decided="requests.cpu and requests.memory are there and equal the published snippet's.",
+    mend="Run role sidecar again, or set resources in the chart's values.",
+)
+def requests(view: View, namespace: str) -> Iterator[Result]:
+    """Compare requests."""
+    return _resources(view, namespace, "requests")
+
+
+@check(
+    "resources/limits",
+    title="Our containers have the published limits",
+    scope="all",
+    needs=(*_WORKLOADS, "pods", "configmaps"),
+    protects="a sidecar that takes memory or CPU from the agent it watches",
+    decided="limits.cpu and limits.memory are there and equal the published snippet's.",
+    mend="Run role sidecar again, or set resources in the chart's values.",
+)
+def limits(view: View, namespace: str) -> Iterator[Result]:
+    """Compare limits."""
+    return _resources(view, namespace, "limits")
+
+
+@check(
+    "resources/memory-limit-as-specified",
+    title="The watcher's resources are the specified figures",
+    scope="agents",
+    needs=(*_WORKLOADS, "pods"),
+    protects="figures loosened everywhere alike: snippet and pods agree with each other and not with the plan",
+    decided="Each figure of watcher_resources equals the container's; by default requests 10m/32Mi, limits 100m/64Mi.",
+    mend="Set resources back in the chart's values, or verify_watcher_resources to what you have decided.",
+)
+def memory_limit_as_specified(view: View, namespace: str) -> Iterator[Result]:
+    """Compare with the user's figures."""
+    watcher, _bridge = view.our_names()
+    for bearer, _place, container in view.containers(namespace, watcher):
+        wrong = [
+            f"{part}.{name} is {dig(container, 'resources', part, name)}, specified {value}"
+            for part, figures in view.expect.watcher_resources.items()
+            for name, value in (figures or {}).items()
+            if not same_quantity(dig(container, "resources", part, name), value)
+        ]
+        yield decided(about(bearer, container), "; ".join(wrong) or None)
+
+
+@check(
+    "resources/within-limits",
+    title="Measured memory use stays below the limit",
+    scope="all",
+    needs=("pods", "usage"),
+    protects="a watcher that is about to be killed for memory",
+    decided="The kubelet's working set of each of our containers is below its memory limit.",
+    mend="Read what grows in the container's /metrics; raise the limit in the chart's values if it has to.",
+)
+def within_limits(view: View, namespace: str) -> Iterator[Result]:
+    """Compare the kubelet's summary with the limit."""
+    reason = view.snapshot.unread.get(("usage", ""))
+    if reason is not None:
+        raise UnreadableError(reason)
+    for bearer, _place, container in view.ours(namespace):
+        if bearer.kind != "Pod" or not is_running(bearer.obj, container["name"]):
+            continue
+        who, limit = about(bearer, container), dig(container, "resources", "limits", "memory")
+        usage = view.snapshot.usage.get((namespace, bearer.name, container["name"]))
+        if usage is None or usage.memory_bytes is None or limit is None:
+            yield skipped(who, "no limit" if limit is None else "the kubelet has not measured it yet")
+            continue
+        text = f"{usage.memory_bytes / 2**20:.1f} MiB of {limit}"
+        yield decided(who, None if Decimal(usage.memory_bytes) < parse_quantity(limit) else text, text)
+
+
+# -- security context ----------------------------------------------------------------------------------------------
+
+
+def _context_problems(container: Obj, spec: Obj) -> Iterator[str]:
+    own, pod = container.get("securityContext") or {}, spec.get("securityContext") or {}
+
+    def inherited(key: str) -> object:
+        return own.get(key) if own.get(key) is not None else pod.get(key)
+
+    if own.get("privileged"):
+        yield "privileged"
+    if own.get("allowPrivilegeEscalation") is not False:
+        yield "allowPrivilegeEscalation is not false"
+    if "ALL" not in (dig(own, "capabilities", "drop") or []):
+        yield "capabilities are not dropped"
+    if [name for name in dig(own, "capabilities", "add") or [] if name != "NET_BIND_SERVICE"]:
+        yield "capabilities are added"
+    if inherited("runAsNonRoot") is not True:
+        yield "runAsNonRoot is not true"
+    if inherited("runAsUser") == 0:
+        yield "runAsUser is 0"
+    if dig(inherited("seccompProfile"), "type") not in ("RuntimeDefault", "Localhost"):
+        yield "no seccomp profile"
+    if own.get("readOnlyRootFilesystem") is not True:
+        yield "the root file system is writable"
+
+
+@check(
+    "security-context/restricted",
+    title="Our containers meet Pod Security restricted, with a read-only root",
+    scope="all",
+    needs=(*_WORKLOADS, "pods"),
+    protects="a watcher that, once taken over, could do more than read a transcript and post to one webhook",
+    decided="Privilege escalation, capabilities, user, seccomp profile and root file system of each of our containers.",
+    mend="Take securityContext back to the chart's default; it is not to be overridden.",
+)
+def restricted(view: View, namespace: str) -> Iterator[Result]:
+    """Check each rule of the level restricted that a container can break."""
+    for bearer, _place, container in view.ours(namespace):
+        yield decided(about(bearer, container), "; ".join(_context_problems(container, bearer.spec)) or None)
+
+
+# -- exposure ------------------------------------------------------------------------------------------------------
+
+
+@check(
+    "exposure/bridge-loopback",
+    title="The bridge binds loopback only",
+    scope="agents",
+    needs=(*_WORKLOADS, "pods"),
+    protects="anybody in the cluster typing into the agent",
+    decided="The bridge's BIND_ADDR is 127.0.0.1 or ::1.",
+    mend="Take the bridge from the published snippet.",
+)
+def bridge_loopback(view: View, namespace: str) -> Iterator[Result]:
+    """Read the bridge's address."""
+    _watcher, bridge = view.our_names()
+    for bearer, _place, container in view.containers(namespace, bridge):
+        address = next(
+            (item.get("value") for item in container.get("env") or [] if item.get("name") == "BIND_ADDR"), None
+        )
+        yield decided(about(bearer, container), None if address in ("127.0.0.1", "::1") else f"BIND_ADDR is {address}")
+
+
+@check(
+    "exposure/no-host-port",
+    title="Our containers are not on the node's network",
+    scope="all",
+    needs=(*_WORKLOADS, "pods"),
+    protects="health, metrics or the bridge reachable from outside the cluster",
+    decided="None of our containers has a hostPort, and no pod that holds one has hostNetwork.",
+    mend="Take the hostPort away; give an agent on the host network the annotation orchestrator.platform/inject=false.",
+)
+def no_host_port(view: View, namespace: str) -> Iterator[Result]:
+    """Look at ports and at the pod's network."""
+    for bearer, _place, container in view.ours(namespace):
+        ports = [str(port["hostPort"]) for port in container.get("ports") or [] if port.get("hostPort")]
+        problem = f"hostPort {', '.join(ports)}" if ports else None
+        if bearer.spec.get("hostNetwork"):
+            problem = "the pod uses the host network"
+        yield decided(about(bearer, container), problem)
+
+
+@check(
+    "exposure/no-service",
+    title="No Service leads to the bridge",
+    scope="agents",
+    needs=("services", "pods", *_WORKLOADS),
+    protects="a way to the agent's input that survives a mistake in the bind address",
+    decided="No Service whose selector matches a pod with a bridge targets the bridge's port, by number or name.",
+    mend="Delete the Service, or take the port out of it.",
+)
+def no_service(view: View, namespace: str) -> Iterator[Result]:
+    """Match Services with pods that hold a bridge."""
+    _watcher, bridge = view.our_names()
+    services = view.objects("services", namespace)
+    if not services:
+        yield passed(subject("Namespace", namespace, namespace), "there is no Service")
+    for service in services:
+        selector = {"matchLabels": dig(service, "spec", "selector")}
+        hit = None
+        for bearer, _place, container in view.containers(namespace, bridge):
+            labels = dig(bearer.obj, "metadata", "labels") if bearer.kind == "Pod" else _template_labels(bearer)
+            targets = {port.get("targetPort", port.get("port")) for port in dig(service, "spec", "ports") or []}
+            wanted = {
+                value for port in container.get("ports") or [] for value in (port.get("name"), port["containerPort"])
+            }
+            if selects(selector, labels) and targets & wanted:
+                hit = f"targets the bridge of {bearer.kind} {bearer.name}"
+                break
+        yield decided(subject("Service", namespace, service["metadata"]["name"]), hit)
+
+
+def _template_labels(bearer: Bearer) -> Obj:
+    place = ("spec", "jobTemplate", "spec", "template") if bearer.kind == "CronJob" else ("spec", "template")
+    return dig(bearer.obj, *place, "metadata", "labels") or {}
+
+
+# -- delivery ------------------------------------------------------------------------------------------------------
+
+
+@check(
+    "delivery/webhook-secret-present",
+    title="Each agent namespace has a webhook URL",
+    scope="agents",
+    needs=("secrets", "configmaps"),
+    protects="watchers that idle, healthy and silent, since a missing Secret must not keep an agent from starting",
+    decided="The Secret and its key are there, and the value is an http(s) URL without whitespace; it is never shown.",
+    mend="Give role secrets the namespace's webhook URL.",
+)
+def webhook_secret_present(view: View, namespace: str) -> Iterator[Result]:
+    """Look at the shape of the value, never show it."""
+    name, key = view.expect.webhook_secret, view.webhook_key()
+    who = subject("Secret", namespace, name)
+    value = view.secret_value(namespace, name, key)
+    if view.find("secrets", namespace, name) is None:
+        yield failed(who, "there is no such Secret")
+    elif not value:
+        yield failed(who, f"key {key} is missing or empty")
+    elif not re.fullmatch(r"https?://[^\s/]+/\S+", value):
+        yield failed(who, f"the value of {key} is not a URL (a trailing newline counts)")
+    else:
+        yield passed(who)
+
+
+@check(
+    "delivery/probe-line",
+    title="A probe line written to a watcher's transcript arrives in Discord",
+    scope="agents",
+    needs=("pods", "delivery"),
+    protects="everything looking well while no message arrives",
+    decided="The command discord-monitor probe, opt-in, runs in the watcher and has its message confirmed.",
+    mend="Read the watcher's log for the last answer of Discord; a 404 means that the webhook was deleted.",
+)
+def probe_line(view: View, namespace: str) -> Iterator[Result]:
+    """Judge what the probe command printed."""
+    for (place, pod, container), answer in view.snapshot.delivery.items():
+        if place == namespace:
+            problem = None if answer.delivered else answer.error or "not confirmed in time"
+            took = "" if answer.seconds is None else f"{answer.seconds:.1f} s"
+            yield decided(subject("Pod", namespace, pod, container), problem, took)
+
+
+@check(
+    "delivery/backlog",
+    title="Watchers keep up with their transcripts",
+    scope="agents",
+    needs=("pods", "metrics"),
+    severity="warning",
+    protects="a channel that falls behind the agent by minutes without anybody noticing",
+    decided="The lag that the watcher's /metrics shows is below 60 s.",
+    mend="Read the watcher's log; narrow the filters when the agent writes more than Discord takes.",
+)
+def backlog(view: View, namespace: str) -> Iterator[Result]:
+    """Read the lag from the metrics text."""
+    for (place, pod, container), answer in view.snapshot.metrics.items():
+        if place != namespace:
+            continue
+        who = subject("Pod", namespace, pod, container)
+        lag = metric(answer.text, "lag_seconds") if answer.status == 200 else None
+        if lag is None:
+            yield skipped(who, "the watcher shows no lag_seconds in /metrics")
+        else:
+            yield decided(who, None if lag < _BACKLOG_LIMIT_S else f"lag {lag:.0f} s", f"lag {lag:.1f} s")
+
+
+def metric(text: str, suffix: str) -> float | None:
+    """The largest sample of the metrics whose name ends so, from Prometheus' text format."""
+    pattern = re.compile(rf"^[A-Za-z_:][\w:]*{re.escape(suffix)}(?:\{{[^}}]*\}})? +([0-9.eE+-]+)", re.MULTILINE)
+    values = [float(match[1]) for match in pattern.finditer(text)]
+    return max(values, default=None)

@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""Family secret-scope: which container can read which Secret, by every path there is. Pure; values never leave it."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    Catalogue,
+    Result,
+    about,
+    decided,
+    failed,
+    passed,
+    subject,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._redact import secret_kind
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    BOT,
+    Bearer,
+    UnreadableError,
+    View,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, containers_of, dig
+
+CATALOGUE = Catalogue()
+check = CATALOGUE.add
+
+_WORKLOADS = ("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs")
+_TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 (a path)
+# Shorter values are not searched for: they would be found by accident.
+_MIN_SEARCHED = 8
+
+
+class Reference(t.NamedTuple):
+    """One way from a pod spec to a Secret; `container` is "" where it belongs to the pod as a whole."""
+
+    path: str  # env, env-from, volume, projected, image-pull
+    container: str
+    secret: str
+    where: str
+
+
+def references(spec: Obj) -> Iterator[Reference]:
+    """Every reference to a Secret in a pod spec, over all three container lists."""
+    for place, container in containers_of(spec):
+        name = container.get("name", "")
+        for entry in container.get("env") or []:
+            secret = dig(entry, "valueFrom", "secretKeyRef", "name")
+            if secret:
+                yield Reference("env", name, secret, f"{place}/{name} env {entry.get('name')}")
+        for entry in container.get("envFrom") or []:
+            secret = dig(entry, "secretRef", "name")
+            if secret:
+                yield Reference("env-from", name, secret, f"{place}/{name} envFrom")
+    for volume in spec.get("volumes") or []:
+        yield from _volume_references(volume, spec)
+    for entry in spec.get("imagePullSecrets") or []:
+        yield Reference("image-pull", "", entry.get("name", ""), "imagePullSecrets")
+
+
+def _volume_references(volume: Obj, spec: Obj) -> Iterator[Reference]:
+    found = [("projected", dig(source, "secret", "name")) for source in dig(volume, "projected", "sources") or []]
+    plain = {key: value for key, value in volume.items() if key != "projected"}
+    found += [("volume", secret) for secret in _secrets_in_volume(plain)]
+    name = volume.get("name", "")
+    readers = [
+        (place, item)
+        for place, item in containers_of(spec)
+        if any(mount.get("name") == name for mount in item.get("volumeMounts") or [])
+    ]
+    for path, secret in found:
+        if not secret:
+            continue
+        for place, item in readers:
+            yield Reference(path, item["name"], secret, f"{place}/{item['name']} mounts volume {name}")
+        if not readers:
+            yield Reference(path, "", secret, f"volume {name}, which no container mounts yet")
+
+
+def _secrets_in_volume(value: Json) -> Iterator[str]:
+    # secret.secretName, azureFile.secretName; secretRef of rbd, cephfs, iscsi, flexVolume, scaleIO, storageos; csi.
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        if key == "secretName" and isinstance(item, str):
+            yield item
+        elif key in ("secretRef", "nodePublishSecretRef") and dig(item, "name"):
+            yield item["name"]
+        else:
+            yield from _secrets_in_volume(item)
+
+
+def _allowed(view: View, bearer: Bearer, reference: Reference) -> bool:
+    expect = view.expect
+    watcher, _bridge = view.our_names()
+    if reference.path != "env":
+        return False
+    if reference.secret == expect.bot_secret:
+        at_home = bearer.namespace == expect.monitor_namespace and view.is_bot(bearer.obj)
+        return at_home and reference.container == BOT
+    return reference.container == watcher
+
+
+def _scope(view: View, namespace: str, path: str) -> Iterator[Result]:
+    guarded = {view.expect.bot_secret, view.expect.webhook_secret}
+    for bearer in view.bearers(namespace):
+        wrong = [
+            reference
+            for reference in references(bearer.spec)
+            if reference.path == path and reference.secret in guarded and not _allowed(view, bearer, reference)
+        ]
+        for reference in wrong:
+            who = subject(bearer.kind, namespace, bearer.name, reference.container)
+            yield failed(who, f"Secret {reference.secret}: {reference.where}")
+        if not wrong:
+            yield passed(about(bearer))
+
+
+_SCOPE_NEEDS = (*_WORKLOADS, "pods")
+_SCOPE_MEND = "Take the reference out: the bot's token is for the bot alone, the webhook URL for the watcher."
+
+
+@check(
+    "secret-scope/env-ref",
+    title="Only bot and watcher read our Secrets through env",
+    scope="all",
+    needs=_SCOPE_NEEDS,
+    protects="the bot token or the webhook URL in the environment of an agent, from where it can be printed",
+    decided="secretKeyRef in env of every container in all three lists, in workloads and pods, ours and foreign ones.",
+    mend=_SCOPE_MEND,
+)
+def env_ref(view: View, namespace: str) -> Iterator[Result]:
+    """Walk env."""
+    return _scope(view, namespace, "env")
+
+
+@check(
+    "secret-scope/env-from",
+    title="No container takes one of our Secrets as a whole through envFrom",
+    scope="all",
+    needs=_SCOPE_NEEDS,
+    protects="every key of a Secret in an environment, those added later too",
+    decided="secretRef in envFrom of every container in all three lists.",
+    mend=_SCOPE_MEND,
+)
+def env_from(view: View, namespace: str) -> Iterator[Result]:
+    """Walk envFrom."""
+    return _scope(view, namespace, "env-from")
+
+
+@check(
+    "secret-scope/volume",
+    title="No volume holds one of our Secrets",
+    scope="all",
+    needs=_SCOPE_NEEDS,
+    protects="a token as a file, which every process of the container can read",
+    decided="Volumes of type secret, and those whose driver takes one (CSI and others), with who mounts them.",
+    mend=_SCOPE_MEND,
+)
+def volume(view: View, namespace: str) -> Iterator[Result]:
+    """Walk volumes."""
+    return _scope(view, namespace, "volume")
+
+
+@check(
+    "secret-scope/projected",
+    title="No projected volume holds one of our Secrets",
+    scope="all",
+    needs=_SCOPE_NEEDS,
+    protects="the same as secret-scope/volume, by the way that is overlooked most",
+    decided="Secret sources of projected volumes, with the containers that mount them.",
+    mend=_SCOPE_MEND,
+)
+def projected(view: View, namespace: str) -> Iterator[Result]:
+    """Walk projected sources."""
+    return _scope(view, namespace, "projected")
+
+
+@check(
+    "secret-scope/image-pull",
+    title="None of our Secrets is used to pull images",
+    scope="all",
+    needs=_SCOPE_NEEDS,
+    protects="a token that travels to a registry",
+    decided="imagePullSecrets of every workload and pod.",
+    mend="Name a registry Secret in imagePullSecrets.",
+)
+def image_pull(view: View, namespace: str) -> Iterator[Result]:
+    """Walk imagePullSecrets."""
+    return _scope(view, namespace, "image-pull")
+
+
+@check(
+    "secret-scope/share-process-namespace",
+    title="No pod with one of our containers shares its process namespace",
+    scope="all",
+    needs=_SCOPE_NEEDS,
+    protects="the agent reading the watcher's environment under /proc",
+    decided="shareProcessNamespace of pods with our containers, and ephemeral containers that target one of ours.",
+    mend="Set shareProcessNamespace to false, or exclude the workload by annotation.",
+)
+def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:
+    """Look at the pod, and at debugging containers aimed at ours."""
+    seen: set[tuple[str, str]] = set()
+    for bearer, _place, container in view.ours(namespace):
+        targeting = [
+            item["name"]
+            for item in bearer.spec.get("ephemeralContainers") or []
+            if item.get("targetContainerName") == container["name"]
+        ]
+        if targeting:
+            yield failed(about(bearer, container), f"ephemeral container {targeting[0]} shares its processes")
+        if (bearer.kind, bearer.name) not in seen:
+            seen.add((bearer.kind, bearer.name))
+            shared = bearer.spec.get("shareProcessNamespace")
+            yield decided(about(bearer), "shareProcessNamespace is true" if shared else None)
+
+
+@check(
+    "secret-scope/bot-token-namespace",
+    title="The bot token is in no namespace where agents run",
+    scope="agents",
+    needs=("secrets",),
+    protects="the token in the hands of whoever may create pods beside the agents: they can read every Secret there",
+    decided="No agent namespace is the monitor's; none holds the bot's Secret, its key, or a copy of its value.",
+    mend="Delete the copy and rotate the token; keep bot and agents in different namespaces.",
+)
+def bot_token_namespace(view: View, namespace: str) -> Iterator[Result]:
+    """Look for name, key and value."""
+    expect = view.expect
+    if namespace == expect.monitor_namespace:
+        yield failed(subject("Namespace", namespace, namespace), "agents and bot share this namespace")
+        return
+    token = _value_or_none(view, expect.monitor_namespace, expect.bot_secret, expect.bot_key)
+    found = False
+    for secret in view.objects("secrets", namespace):
+        name = secret["metadata"]["name"]
+        problem = None
+        if name == expect.bot_secret:
+            problem = "it has the name of the bot's Secret"
+        elif expect.bot_key in (secret.get("data") or {}):
+            problem = f"it has the key {expect.bot_key}"
+        elif token and any(_plain(view, namespace, name, key) == token for key in secret.get("data") or {}):
+            problem = "it holds the bot's token"
+        if problem is not None:
+            found = True
+            yield failed(subject("Secret", namespace, name), problem)
+    if not found:
+        yield passed(subject("Namespace", namespace, namespace))
+
+
+@check(
+    "secret-scope/type-opaque",
+    title="Our Secrets are of type Opaque",
+    scope="all",
+    needs=("secrets",),
+    protects="controllers that act on Secrets of another type, as for service account tokens or registry logins",
+    decided="The type of the bot's and the webhook's Secret.",
+    mend="Delete the Secret and let role secrets make it; a Secret's type cannot be changed.",
+)
+def type_opaque(view: View, namespace: str) -> Iterator[Result]:
+    """Read the type."""
+    for secret in view.objects("secrets", namespace):
+        name = secret["metadata"]["name"]
+        if name in (view.expect.bot_secret, view.expect.webhook_secret):
+            kind = secret.get("type") or "Opaque"
+            yield decided(subject("Secret", namespace, name), None if kind == "Opaque" else f"type {kind}")
+
+
+@check(
+    "secret-scope/configmap-values",
+    title="No ConfigMap and no literal variable holds a token or webhook URL",
+    scope="all",
+    needs=("configmaps", "secrets", *_SCOPE_NEEDS),
+    protects="credentials in objects that anybody with view rights reads and that end up in Git and backups",
+    decided="ConfigMap and literal env values are searched for the values of our Secrets and for text of their shape.",
+    mend="Move the value into the Secret, then rotate it: it has to count as known.",
+)
+def configmap_values(view: View, namespace: str) -> Iterator[Result]:
+    """Search values; only the place and the kind of what was found are shown."""
+    known = _known_values(view)
+    for config_map in view.objects("configmaps", namespace):
+        who = subject("ConfigMap", namespace, config_map["metadata"]["name"])
+        hits = [f"key {key} holds a {kind}" for key, kind in _secret_texts(config_map.get("data") or {}, known)]
+        yield decided(who, "; ".join(hits) or None)
+    for bearer in view.bearers(namespace):
+        hits = []
+        for place, container in containers_of(bearer.spec):
+            literals = {item.get("name", "?"): item.get("value") or "" for item in container.get("env") or []}
+            hits += [
+                f"{place}/{container['name']} env {name} holds a {kind}"
+                for name, kind in _secret_texts(literals, known)
+            ]
+        yield decided(about(bearer), "; ".join(hits) or None)
+
+
+def _secret_texts(values: dict[str, str], known: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for key, text in values.items():
+        kind = next((kind for value, kind in known.items() if value in text), None) or secret_kind(text)
+        if kind is not None:
+            yield key, kind
+
+
+def _known_values(view: View) -> dict[str, str]:
+    expect = view.expect
+    places = [(expect.monitor_namespace, expect.bot_secret, expect.bot_key, "bot token")]
+    places += [(item, expect.webhook_secret, view.webhook_key(), "webhook URL") for item in expect.agent_namespaces]
+    known = {}
+    for namespace, name, key, kind in places:
+        value = (_value_or_none(view, namespace, name, key) or "").strip()
+        if len(value) >= _MIN_SEARCHED:
+            known[value] = kind
+    return known
+
+
+def _value_or_none(view: View, namespace: str, name: str, key: str) -> str | None:
+    try:
+        return _plain(view, namespace, name, key)
+    except UnreadableError:
+        return None  # without the value the search goes by shape alone
+
+
+def _plain(view: View, namespace: str, name: str, key: str) -> str | None:
+    return view.secret_value(namespace, name, key)
+
+
+@check(
+    "secret-scope/service-account-token",
+    title="Our containers hold no token for the Kubernetes API",
+    scope="all",
+    needs=("pods",),
+    severity="warning",
+    protects="the API from a container that never needs it",
+    decided="In running pods, our containers' mounts at the service account's path that lead to a projected token.",
+    mend="Set automountServiceAccountToken to false on the agent's pod where the agent needs no API either.",
+)
+def service_account_token(view: View, namespace: str) -> Iterator[Result]:
+    """Follow the mount to its volume: an emptyDir at that path is a way to close it."""
+    for bearer, _place, container in view.ours(namespace):
+        if bearer.kind != "Pod":
+            continue
+        mounted = {item["name"] for item in container.get("volumeMounts") or [] if item.get("mountPath") == _TOKEN_PATH}
+        tokens = {
+            item["name"]
+            for item in bearer.spec.get("volumes") or []
+            if any(source.get("serviceAccountToken") for source in dig(item, "projected", "sources") or [])
+        }
+        yield decided(about(bearer, container), "the API token is mounted" if mounted & tokens else None)

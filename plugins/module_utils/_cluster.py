@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""The only file that talks to the API server: kept-alive connections, bounded retries, errors mapped.
+
+It knows paths and bytes and nothing of sidecars or checks. Every kubeconfig, context, token and proxy option of
+kubernetes.core works, since the configuration is made by kubernetes.core itself; the typed API is not used, because
+plain JSON over the connection pool beneath it is several times cheaper.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import typing as t
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json, Obj
+
+PAGE = 500  # objects a list page, kubectl's own chunk size
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 60.0
+WATCH_SECONDS = 50  # a watch ends by itself below the read timeout and is begun again
+RETRIES = 3
+_RETRY_STATUS = (429, 502, 503, 504)
+_PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+_PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+In = t.TypeVar("In")
+Out = t.TypeVar("Out")
+
+
+class Answer(t.NamedTuple):
+    """A raw HTTP answer, for paths whose body is not an API object."""
+
+    status: int
+    text: str
+
+
+class ExecResult(t.NamedTuple):
+    """What a command in a container gave back; `code` is None when it did not end in time."""
+
+    code: int | None
+    stdout: str
+    stderr: str
+
+
+class Cluster:
+    """One API server. `calls` counts the requests sent, retries not included."""
+
+    def __init__(self, module: Foreign, *, threads: int = 8) -> None:
+        self.threads = max(1, threads)
+        self.calls = 0
+        self._lock = threading.Lock()
+        self._api = _api_client(module, pool=self.threads + 4)
+        self._pool = self._api.rest_client.pool_manager
+        self._host = self._api.configuration.host.rstrip("/")
+        self._retry, self._http_error = _urllib3()
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, **params: Json) -> Obj:
+        """One object; raises ApiError (404 too) and ClusterError."""
+        return _decoded(self._send("GET", path, params))
+
+    def find(self, path: str, **params: Json) -> Obj | None:
+        """One object, or None where there is none."""
+        try:
+            return self.get(path, **params)
+        except ApiError as exc:
+            if exc.status == 404:
+                return None
+            raise
+
+    def items(self, path: str, *, metadata_only: bool = False, **params: Json) -> tuple[list[Obj], str]:
+        """All items of a list, page by page, and the resourceVersion of the list."""
+        items: list[Obj] = []
+        query = {"limit": PAGE, **params}
+        headers = {"Accept": _PARTIAL_LIST} if metadata_only else None
+        while True:
+            page = _decoded(self._send("GET", path, query, headers=headers))
+            items += page.get("items") or []
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return items, (page.get("metadata") or {}).get("resourceVersion", "")
+            query = {**query, "continue": token}
+
+    def apply(self, path: str, body: Obj, *, manager: str, dry_run: bool, whole: bool) -> Obj:
+        """Server-side apply, never by force; `whole` asks for the object back instead of its metadata only."""
+        params = {"fieldManager": manager, **({"dryRun": "All"} if dry_run else {})}
+        headers = {"Content-Type": "application/apply-patch+yaml"}
+        if not whole:
+            headers["Accept"] = _PARTIAL
+        return _decoded(self._send("PATCH", path, params, headers=headers, body=json.dumps(body).encode()))
+
+    def read_text(self, path: str, *, timeout_s: float = 5.0) -> Answer:
+        """A body as it is, any status; for the proxies of pods and nodes. Raises ClusterError, never ApiError."""
+        response = self._send("GET", path, {}, timeout_s=timeout_s, retry=False)
+        return Answer(response.status, response.data.decode("utf-8", "replace"))
+
+    def each(self, function: Callable[[In], Out], items: Iterable[In]) -> list[Out]:
+        """The function over all items on at most `threads` connections, results in the order of the items."""
+        work = list(items)
+        if len(work) < 2:
+            return [function(item) for item in work]
+        with ThreadPoolExecutor(min(self.threads, len(work))) as pool:
+            return list(pool.map(function, work))
+
+    # -- watching -------------------------------------------------------------------------------------------------
+
+    def follow(self, path: str, deliver: Callable[[str, Obj], None], stop: threading.Event, **params: Json) -> None:
+        """List, then watch, and hand over every (event type, object) until `stop`; begins anew when the watch ends.
+
+        Raises ApiError and ClusterError from the list; a broken watch is only begun again.
+        """
+        while not stop.is_set():
+            items, version = self.items(path, **params)
+            for item in items:
+                deliver("ADDED", item)
+            try:
+                for event, item in self._watch(path, version, params):
+                    if stop.is_set():
+                        return
+                    deliver(event, item)
+            except ApiError:
+                # Listing is permitted and watching is not, or the version is too old: list again, at a moderate pace.
+                stop.wait(1.0)
+
+    def _watch(self, path: str, version: str, params: dict[str, Json]) -> Iterator[tuple[str, Obj]]:
+        query = {**params, "watch": "1", "resourceVersion": version, "timeoutSeconds": WATCH_SECONDS}
+        response = self._send("GET", path, query, timeout_s=WATCH_SECONDS + 5.0, stream=True)
+        rest = b""
+        try:
+            for chunk in response.stream(65536, decode_content=True):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in filter(None, lines):
+                    event = json.loads(line)
+                    if event.get("type") not in ("ADDED", "MODIFIED", "DELETED"):
+                        return  # ERROR, mostly 410 Gone: list again
+                    yield event["type"], event["object"]
+        except (self._http_error, ValueError, OSError):
+            return
+        finally:
+            response.release_conn()
+
+    # -- commands in containers -----------------------------------------------------------------------------------
+
+    def run_in(self, namespace: str, pod: str, container: str, argv: list[str], *, timeout_s: float) -> ExecResult:
+        """Run a command in a container over a websocket; raises ClusterError when it cannot be started."""
+        # Not needed by anybody else, and it brings the websocket client in.
+        from kubernetes.client import ApiClient, CoreV1Api
+        from kubernetes.stream import stream
+
+        # stream() replaces the request method of the client it is given: one of its own for each call.
+        client = ApiClient(self._api.configuration)
+        client.default_headers.update(self._api.default_headers)
+        self._count()
+        try:
+            channel = stream(
+                CoreV1Api(client).connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                container=container,
+                command=argv,
+                stdin=False,
+                stdout=True,
+                stderr=True,
+                tty=False,
+                _preload_content=False,
+                _request_timeout=CONNECT_TIMEOUT_S,
+            )
+            channel.run_forever(timeout=timeout_s)
+            stdout, stderr = channel.read_stdout(timeout=0) or "", channel.read_stderr(timeout=0) or ""
+            code = None if channel.is_open() else channel.returncode
+            channel.close()
+        except Exception as exc:
+            # The websocket client raises a dozen unrelated types; the text may hold headers, so only the type is shown.
+            status = getattr(exc, "status", None)
+            why = f"HTTP {status}" if status else type(exc).__name__
+            raise ClusterError(f"The command could not be run in {namespace}/{pod}/{container}: {why}.") from exc
+        return ExecResult(code, stdout, stderr)
+
+    # -- beneath --------------------------------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        with self._lock:
+            self.calls += 1
+
+    def _headers(self) -> dict[str, str]:
+        # Asked for each request: tokens from exec plugins and from OIDC are refreshed by this call.
+        headers = dict(self._api.default_headers)
+        for auth in self._api.configuration.auth_settings().values():
+            if auth.get("in") == "header" and auth.get("value"):
+                headers[auth["key"]] = auth["value"]
+        return headers
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, Json],
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+        timeout_s: float = READ_TIMEOUT_S,
+        stream: bool = False,
+        retry: bool = True,
+    ) -> Foreign:
+        self._count()
+        query = urlencode({key: value for key, value in params.items() if value not in (None, "")})
+        url = f"{self._host}{path}{('&' if '?' in path else '?') + query if query else ''}"
+        try:
+            response = self._pool.request(
+                method,
+                url,
+                headers={"Accept": "application/json", **self._headers(), **(headers or {})},
+                body=body,
+                timeout=self._timeout(timeout_s),
+                retries=self._retries(retry=retry),
+                preload_content=not stream,
+            )
+        except self._http_error as exc:
+            raise ClusterError(
+                f"The API server {self._host} gave no answer ({type(exc).__name__}): "
+                "check that the cluster runs and that kubeconfig and context name it."
+            ) from exc
+        if stream and response.status != 200:
+            raise _api_error(response)
+        return response
+
+    def _timeout(self, read_s: float) -> Foreign:
+        from urllib3 import Timeout
+
+        return Timeout(connect=CONNECT_TIMEOUT_S, read=read_s)
+
+    def _retries(self, *, retry: bool) -> Foreign:
+        if not retry:
+            return False
+        # An apply may be sent twice: with the same content it changes nothing.
+        return self._retry(
+            total=RETRIES,
+            connect=1,
+            status_forcelist=_RETRY_STATUS,
+            allowed_methods=None,
+            backoff_factor=0.2,
+            raise_on_status=False,
+        )
+
+
+def _api_client(module: Foreign, *, pool: int) -> Foreign:
+    """kubernetes.core's client for the module's auth options, with room for `pool` connections."""
+    try:
+        from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core
+
+        client = _without_discovery(core, module)
+    except ClusterError:
+        raise
+    except Exception as exc:
+        # ConfigException, CoreException, FileNotFoundError, YAMLError, KeyError: kubeconfig loading raises them all.
+        raise ClusterError(
+            f"The cluster's configuration cannot be used ({type(exc).__name__}: {str(exc)[:200]}): "
+            "check kubeconfig and context."
+        ) from exc
+    client.configuration.connection_pool_maxsize = pool
+    client.rest_client = type(client.rest_client)(client.configuration)
+    return client
+
+
+def _without_discovery(core: Foreign, module: Foreign) -> Foreign:
+    # get_api_client also reads the API's discovery documents, which we do not need: our paths are fixed. Its own steps
+    # before that are used where this kubernetes.core still has them.
+    steps = [getattr(core, name, None) for name in ("_create_auth_spec", "_create_configuration", "_create_headers")]
+    if None in steps or not hasattr(core, "_set_header"):
+        return core.get_api_client(module).client.client
+    from kubernetes.client import ApiClient
+
+    create_auth_spec, create_configuration, create_headers = t.cast("list[Foreign]", steps)
+    client = ApiClient(create_configuration(create_auth_spec(module)))
+    for header, value in create_headers(module).items():
+        core._set_header(client, header, value)  # noqa: SLF001 (checked above)
+    return client
+
+
+def _urllib3() -> tuple[Foreign, Foreign]:
+    from urllib3 import Retry
+    from urllib3.exceptions import HTTPError
+
+    return Retry, HTTPError
+
+
+def _decoded(response: Foreign) -> Obj:
+    if response.status >= 400:
+        raise _api_error(response)
+    try:
+        document = json.loads(response.data)
+    except ValueError as exc:
+        raise ClusterError(f"The API server answered {response.status} with something that is not JSON.") from exc
+    return t.cast(Obj, document)
+
+
+def _api_error(response: Foreign) -> ApiError:
+    try:
+        body = json.loads(response.data)
+    except ValueError:
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    text = " ".join(str(body.get("message") or f"HTTP {response.status}").split())
+    if response.status == 401:
+        text = "the credentials are not accepted (401): check kubeconfig, context or token"
+    return ApiError(response.status, text[:500], body)
+
+
+class Stopwatch:
+    """Seconds by part of a run, for the module's result."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.monotonic()
+        self.parts: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """Book the time since the last lap under a name."""
+        now = time.monotonic()
+        self.parts[name] = round(self.parts.get(name, 0.0) + now - self._last, 3)
+        self._last = now
+
+    def result(self) -> dict[str, float]:
+        """All parts and the total, in seconds."""
+        return {**self.parts, "total_s": round(time.monotonic() - self._start, 3)}

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""Takes the snapshot: one list a resource and namespace, then the live answers that the selected checks need."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Iterable
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    BOT,
+    RESOURCES,
+    Delivery,
+    Expectation,
+    HttpAnswer,
+    Place,
+    Snapshot,
+    UnreadableError,
+    Usage,
+    View,
+    health_port,
+    is_running,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Obj, dig
+
+_FILTERS: dict[str, dict[str, str]] = {
+    # Helm's records are Secrets of up to a megabyte; their labels say all that is asked.
+    "secrets": {"fieldSelector": "type!=helm.sh/release.v1"},
+    "releases": {"labelSelector": "owner=helm"},
+}
+_HEALTH_TIMEOUT_S = 5.0
+_MAX_ANSWER = 65536  # characters of a health or metrics answer that are kept
+
+
+class Collector:
+    """Fills one snapshot; whatever is forbidden becomes a reason in `unread` instead of an error."""
+
+    def __init__(self, cluster: Cluster, expect: Expectation, *, label_selectors: Iterable[str] = ()) -> None:
+        self._cluster = cluster
+        self._expect = expect
+        self._selector = ",".join(label_selectors)
+        self.snapshot = Snapshot()
+        self.view = View(self.snapshot, expect)
+
+    def collect(self, checks: Iterable[Check], *, probe_every: bool, probe_timeout_s: int) -> View:
+        """Read what these checks need, and no more."""
+        needs = {need for check in checks for need in check.needs}
+        self._static(needs)
+        if "health" in needs:
+            self.snapshot.health = self._ask(bot_too=True, path="/healthz")
+        if "metrics" in needs:
+            self.snapshot.metrics = self._ask(bot_too=False, path="/metrics")
+        if "usage" in needs:
+            self._measure()
+        if "delivery" in needs:
+            self._deliver(every=probe_every, timeout_s=probe_timeout_s)
+        return self.view
+
+    # -- lists ----------------------------------------------------------------------------------------------------
+
+    def _static(self, needs: set[str]) -> None:
+        expect, jobs = self._expect, []
+        for namespace in expect.namespaces():
+            jobs.append(("namespace", namespace))
+            # pods and configmaps carry what nearly every check asks: containers and the published snippet
+            jobs += [(name, namespace) for name in RESOURCES if name in needs or name in ("configmaps", "deployments")]
+            if self._selector and namespace in expect.agent_namespaces:
+                jobs += [("selected:" + kind, namespace) for kind in expect.target_kinds]
+        jobs += [("version", ""), ("nodes", "")] if needs & {"version", "nodes"} else []
+        self._cluster.each(self._read, jobs)
+
+    def _read(self, job: tuple[str, str]) -> None:
+        what, namespace = job
+        try:
+            if what == "namespace":
+                self.snapshot.namespaces[namespace] = self._cluster.find(f"/api/v1/namespaces/{namespace}")
+            elif what == "version":
+                self.snapshot.server_version = self._cluster.get("/version").get("gitVersion", "")
+            elif what == "nodes":
+                nodes, _version = self._cluster.items("/api/v1/nodes")
+                self.snapshot.kubelet_versions = [
+                    dig(node, "status", "nodeInfo", "kubeletVersion") or "" for node in nodes
+                ]
+            elif what.startswith("selected:"):
+                self._select(what.partition(":")[2], namespace)
+            else:
+                self._list(what, namespace)
+        except ApiError as exc:
+            if exc.status != 403:
+                raise
+            if what == "namespace":
+                self.snapshot.namespaces[namespace] = {}  # it may be there; what is in it may be readable
+            else:
+                self.snapshot.unread[(what, namespace)] = (
+                    f"no permission to list {what} in {namespace or 'the cluster'}"
+                )
+
+    def _list(self, resource: str, namespace: str) -> None:
+        plural = "secrets" if resource == "releases" else resource
+        items, _version = self._cluster.items(
+            f"{RESOURCES[resource]}/namespaces/{namespace}/{plural}",
+            metadata_only=resource == "releases",
+            **_FILTERS.get(resource, {}),
+        )
+        self.snapshot.objects[(resource, namespace)] = items
+
+    def _select(self, kind: str, namespace: str) -> None:
+        items, _version = self._cluster.items(
+            KINDS[kind].path(namespace), metadata_only=True, labelSelector=self._selector
+        )
+        if self.snapshot.selected is None:
+            self.snapshot.selected = {}
+        self.snapshot.selected[(kind, namespace)] = {item["metadata"]["name"] for item in items}
+
+    # -- live answers ---------------------------------------------------------------------------------------------
+
+    def _running(self, *, bot_too: bool) -> list[tuple[Place, Obj, Obj]]:
+        watcher, _bridge = self.view.our_names()
+        found = []
+        for namespace in self._expect.namespaces():
+            try:
+                ours = list(self.view.ours(namespace))
+            except UnreadableError:
+                continue  # the check that needs it says why
+            for bearer, _place, container in ours:
+                name = container["name"]
+                wanted = name == watcher or (bot_too and name == BOT)
+                if wanted and bearer.kind == "Pod" and is_running(bearer.obj, name):
+                    found.append(((namespace, bearer.name, name), bearer.obj, container))
+        return found
+
+    def _ask(self, *, bot_too: bool, path: str) -> dict[Place, HttpAnswer]:
+        def ask(item: tuple[Place, Obj, Obj]) -> tuple[Place, HttpAnswer]:
+            place, _pod, container = item
+            namespace, pod, _name = place
+            url = f"/api/v1/namespaces/{namespace}/pods/{pod}:{health_port(container)}/proxy{path}"
+            try:
+                answer = self._cluster.read_text(url, timeout_s=_HEALTH_TIMEOUT_S)
+            except ClusterError:
+                return place, HttpAnswer(0, "", f"no answer within {_HEALTH_TIMEOUT_S:.0f} s")
+            return place, HttpAnswer(answer.status, answer.text[:_MAX_ANSWER])
+
+        return dict(self._cluster.each(ask, self._running(bot_too=bot_too)))
+
+    def _measure(self) -> None:
+        nodes = sorted({dig(pod, "spec", "nodeName") for _place, pod, _c in self._running(bot_too=True)} - {None})
+        for answer in self._cluster.each(self._summary, nodes):
+            if isinstance(answer, str):
+                self.snapshot.unread[("usage", "")] = answer
+            else:
+                self.snapshot.usage.update(answer)
+
+    def _summary(self, node: str) -> dict[Place, Usage] | str:
+        try:
+            answer = self._cluster.read_text(f"/api/v1/nodes/{node}/proxy/stats/summary?only_cpu_and_memory=true")
+        except ClusterError:
+            return f"the kubelet of {node} gave no answer"
+        if answer.status != 200:
+            reason = "get on nodes/proxy is not permitted" if answer.status == 403 else f"HTTP {answer.status}"
+            return f"the kubelet's summary of {node} cannot be read: {reason}"
+        try:
+            pods = json.loads(answer.text).get("pods") or []
+        except ValueError:
+            return f"the kubelet's summary of {node} is not JSON"
+        return dict(_usages(pods))
+
+    def _deliver(self, *, every: bool, timeout_s: int) -> None:
+        watchers = self._running(bot_too=False)
+        if not every:
+            watchers = list({place[0]: (place, pod, item) for place, pod, item in reversed(watchers)}.values())
+
+        def deliver(item: tuple[Place, Obj, Obj]) -> tuple[Place, Delivery]:
+            return item[0], self._probe(item[0], timeout_s)
+
+        self.snapshot.delivery = dict(self._cluster.each(deliver, watchers))
+
+    def _probe(self, place: Place, timeout_s: int) -> Delivery:
+        argv = ["discord-monitor", "probe", "--timeout", str(timeout_s)]
+        try:
+            # The command ends by itself; the margin is for starting it.
+            result = self._cluster.run_in(*place, argv, timeout_s=timeout_s + 10.0)
+        except ClusterError as exc:
+            return Delivery(delivered=False, seconds=None, error=str(exc))
+        for line in reversed(result.stdout.splitlines()):
+            try:
+                answer = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(answer, dict) and "delivered" in answer:
+                return _delivery(answer)
+        return Delivery(delivered=False, seconds=None, error=f"the probe gave no answer (exit status {result.code})")
+
+
+def _delivery(answer: dict[str, t.Any]) -> Delivery:
+    seconds = answer.get("seconds")
+    reason = "" if answer["delivered"] else str(answer.get("error") or answer.get("reason") or "not confirmed in time")
+    return Delivery(
+        answer["delivered"] is True, float(seconds) if isinstance(seconds, (int, float)) else None, reason[:200]
+    )
+
+
+def _usages(pods: list[Obj]) -> t.Iterator[tuple[Place, Usage]]:
+    for pod in pods:
+        reference = pod.get("podRef") or {}
+        for item in pod.get("containers") or []:
+            usage = Usage(dig(item, "memory", "workingSetBytes"), dig(item, "cpu", "usageNanoCores"))
+            yield (reference.get("namespace", ""), reference.get("name", ""), item.get("name", "")), usage

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""Checks and findings: what a check is, how the catalogue is run, how results are folded and counted. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Iterable, Iterator
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact_text
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Bearer, UnreadableError, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj
+
+VERDICTS = ("fail", "warn", "skip", "pass")  # worst first
+SEVERITIES = ("error", "warning", "info")
+MAX_EVIDENCE = 400  # characters; evidence may hold foreign text
+
+
+class Subject(t.TypedDict):
+    """What a finding is about; empty strings where a part does not apply."""
+
+    kind: str
+    namespace: str
+    name: str
+    container: str
+
+
+class Finding(t.TypedDict):
+    """One check, one subject, one verdict; a pass may stand for several subjects, `count` says for how many."""
+
+    id: str
+    severity: str
+    subject: Subject
+    verdict: str
+    evidence: str
+    hint: str
+    count: int
+
+
+class Result(t.NamedTuple):
+    """What a check says about one subject; `ok` None means not applicable, with the reason as evidence."""
+
+    ok: bool | None
+    subject: Subject
+    evidence: str
+
+
+Decide = Callable[[View, str], Iterable[Result]]
+
+
+class Check(t.NamedTuple):
+    """One entry of the catalogue. `scope`: cluster, monitor, agents or all; it is run once for each namespace of it."""
+
+    id: str
+    title: str
+    severity: str
+    scope: str
+    needs: tuple[str, ...]  # resources it reads, and extras such as health, metrics, usage, delivery
+    protects: str
+    decided: str
+    mend: str
+    decide: Decide
+
+    @property
+    def family(self) -> str:
+        """The part before the slash."""
+        return self.id.partition("/")[0]
+
+    @property
+    def anchor(self) -> str:
+        """Fragment of its section in docs/checks.md, as GitHub makes it from the heading."""
+        return self.id.replace("/", "")
+
+    @property
+    def hint(self) -> str:
+        """The reader's next step."""
+        return f"{self.mend} See docs/checks.md#{self.anchor}"
+
+
+class Catalogue:
+    """Collects checks in the order of their definition."""
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = []
+
+    def add(
+        self,
+        check_id: str,
+        *,
+        title: str,
+        protects: str,
+        decided: str,
+        mend: str,
+        scope: str,
+        needs: tuple[str, ...] = (),
+        severity: str = "error",
+    ) -> Callable[[Decide], Decide]:
+        """Register the decorated function as a check."""
+
+        def register(decide: Decide) -> Decide:
+            self.checks.append(Check(check_id, title, severity, scope, needs, protects, decided, mend, decide))
+            return decide
+
+        return register
+
+
+# -- subjects and results, as checks write them --------------------------------------------------------------------
+
+
+def subject(kind: str, namespace: str = "", name: str = "", container: str = "") -> Subject:
+    """A subject."""
+    return {"kind": kind, "namespace": namespace, "name": name, "container": container}
+
+
+def about(bearer: Bearer, container: Obj | None = None) -> Subject:
+    """The subject for a workload or pod, or one of its containers."""
+    return subject(bearer.kind, bearer.namespace, bearer.name, (container or {}).get("name", ""))
+
+
+def passed(who: Subject, evidence: str = "") -> Result:
+    """It holds."""
+    return Result(ok=True, subject=who, evidence=evidence)
+
+
+def failed(who: Subject, evidence: str) -> Result:
+    """It does not hold; the evidence says what was found."""
+    return Result(ok=False, subject=who, evidence=evidence)
+
+
+def skipped(who: Subject, reason: str) -> Result:
+    """It cannot or need not be decided."""
+    return Result(ok=None, subject=who, evidence=reason)
+
+
+def decided(who: Subject, problem: str | None, evidence: str = "") -> Result:
+    """Failed with the problem, or passed when there is none."""
+    return passed(who, evidence) if problem is None else failed(who, problem)
+
+
+# -- running -------------------------------------------------------------------------------------------------------
+
+
+def run_checks(checks: Iterable[Check], view: View, *, lenient: bool = False) -> tuple[list[Finding], bool]:
+    """All findings, and whether the picture was complete (nothing was skipped for want of a permission).
+
+    `lenient` is check mode: before the platform is installed nothing can fail, nor in a namespace that is still to be
+    made, so failures there become skips.
+    """
+    soften = lenient and not view.installed
+    findings: list[Finding] = []
+    complete = True
+    for check in checks:
+        for namespace in _namespaces(check, view):
+            rows, read = _run_one(check, view, namespace)
+            complete = complete and read
+            findings += [_finding(check, row, soften=soften or (lenient and _absent(row, view))) for row in rows]
+    return _folded(findings), complete
+
+
+def _namespaces(check: Check, view: View) -> tuple[str, ...]:
+    expect = view.expect
+    return {
+        "cluster": ("",),
+        "monitor": (expect.monitor_namespace,),
+        "agents": expect.agent_namespaces,
+        "all": expect.namespaces(),
+    }[check.scope]
+
+
+def _run_one(check: Check, view: View, namespace: str) -> tuple[list[Result], bool]:
+    where = subject("Namespace" if namespace else "Cluster", namespace, namespace)
+    if namespace and namespace in view.snapshot.namespaces and view.snapshot.namespaces[namespace] is None:
+        return [skipped(where, f"namespace {namespace} is not there")], True
+    try:
+        rows = list(check.decide(view, namespace))
+    except UnreadableError as exc:
+        return [skipped(where, str(exc))], False
+    return rows or [skipped(where, "nothing of this kind is there")], True
+
+
+def _absent(row: Result, view: View) -> bool:
+    return view.snapshot.namespaces.get(row.subject["namespace"], {}) is None
+
+
+def _finding(check: Check, row: Result, *, soften: bool) -> Finding:
+    verdict = {None: "skip", True: "pass", False: "fail" if check.severity == "error" else "warn"}[row.ok]
+    evidence = redact_text(row.evidence)
+    if soften and verdict in ("fail", "warn"):
+        verdict, evidence = "skip", f"not installed yet: {evidence}"
+    if len(evidence) > MAX_EVIDENCE:
+        evidence = evidence[: MAX_EVIDENCE - 1] + "…"
+    return {
+        "id": check.id,
+        "severity": check.severity,
+        "subject": row.subject,
+        "verdict": verdict,
+        "evidence": evidence,
+        "hint": check.hint if verdict in ("fail", "warn") else "",
+        "count": 1,
+    }
+
+
+def _folded(findings: list[Finding]) -> list[Finding]:
+    """Passes of one check in one namespace become one row: 200 workloads times 40 checks would bury the rest."""
+    rows: dict[tuple[str, str], Finding] = {}
+    folded: list[Finding] = []
+    for finding in findings:
+        if finding["verdict"] != "pass":
+            folded.append(finding)
+            continue
+        key = (finding["id"], finding["subject"]["namespace"])
+        first = rows.get(key)
+        if first is None:
+            rows[key] = finding
+            folded.append(finding)
+            continue
+        first["count"] += 1
+        namespace = finding["subject"]["namespace"]
+        first["subject"] = subject("Namespace" if namespace else "Cluster", namespace, namespace)
+        first["evidence"] = f"{first['count']} subjects"
+    return folded
+
+
+def summarise(findings: list[Finding], *, complete: bool) -> dict[str, t.Any]:
+    """Counts over all findings and by family; `complete` False means that something could not be read."""
+    names = {"pass": "passed", "fail": "failed", "warn": "warned", "skip": "skipped"}
+    empty = dict.fromkeys(names.values(), 0)
+    families: dict[str, dict[str, int]] = {}
+    total = dict(empty)
+    for finding in findings:
+        name = names[finding["verdict"]]
+        family = families.setdefault(finding["id"].partition("/")[0], dict(empty))
+        family[name] += finding["count"]
+        total[name] += finding["count"]
+    return {**total, "complete": complete, "by_family": families}
+
+
+def breaks(findings: list[Finding], fail_on: str) -> list[Finding]:
+    """The findings that fail a run: errors, with `warning` also warnings, with `none` nothing. Info never does."""
+    verdicts = {"error": ("fail",), "warning": ("fail", "warn"), "none": ()}[fail_on]
+    return [item for item in findings if item["verdict"] in verdicts and item["severity"] != "info"]
+
+
+def worst_first(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Sorted for reading: verdict, severity, id, subject."""
+
+    def rank(item: Finding) -> tuple[int, int, str, tuple[str, ...]]:
+        place = tuple(str(part) for part in item["subject"].values())
+        return VERDICTS.index(item["verdict"]), SEVERITIES.index(item["severity"]), item["id"], place
+
+    return iter(sorted(findings, key=rank))

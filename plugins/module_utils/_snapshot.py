@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""One picture of the cluster, and the questions checks ask of it. Pure: filled by _collect.py or by a test."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import functools
+import types
+import typing as t
+from collections.abc import Iterator
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
+from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import (
+    BRIDGE,
+    WATCHER,
+    Snippet,
+    snippet_of_config_map,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    JOB,
+    KINDS,
+    Obj,
+    containers_of,
+    controller_of,
+    dig,
+    pod_spec,
+)
+
+BOT = "bot"
+LABEL_INSTANCE = "app.kubernetes.io/instance"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+
+# Resources that are listed a namespace, with their API path prefix.
+RESOURCES: dict[str, str] = {
+    **{kind.plural: f"/apis/{kind.group_version}" for kind in (*KINDS.values(), JOB)},
+    "pods": "/api/v1",
+    "services": "/api/v1",
+    "configmaps": "/api/v1",
+    "secrets": "/api/v1",
+    "releases": "/api/v1",  # Secrets of Helm, metadata only
+}
+WORKLOAD_RESOURCES = tuple(kind.plural for kind in (*KINDS.values(), JOB))
+
+
+class UnreadableError(Exception):
+    """A check needs something that could not be read; the text is the reason, for the finding."""
+
+
+class HttpAnswer(t.NamedTuple):
+    """What a container's HTTP port answered through the API server; `error` instead where nothing came back."""
+
+    status: int
+    text: str
+    error: str = ""
+
+
+class Usage(t.NamedTuple):
+    """Measured use of one container, from the kubelet's summary."""
+
+    memory_bytes: int | None
+    cpu_nanocores: int | None
+
+
+class Delivery(t.NamedTuple):
+    """What the probe command printed; `error` where it could not be run."""
+
+    delivered: bool
+    seconds: float | None
+    error: str = ""
+
+
+class Expectation(t.NamedTuple):
+    """What the user says belongs to the platform."""
+
+    monitor_namespace: str
+    agent_namespaces: tuple[str, ...]
+    release: str
+    fullname: str
+    snippet_name: str
+    bot_secret: str
+    bot_key: str
+    webhook_secret: str
+    target_kinds: tuple[str, ...] = ("Deployment",)
+    target_names: tuple[str, ...] = ()
+    watcher_resources: t.Mapping[str, Obj] = types.MappingProxyType({})
+
+    def namespaces(self) -> tuple[str, ...]:
+        """All namespaces in view, each once, the monitor's first."""
+        return tuple(dict.fromkeys((self.monitor_namespace, *self.agent_namespaces)))
+
+
+Place = tuple[str, str, str]  # namespace, pod, container
+
+
+@dataclasses.dataclass
+class Snapshot:
+    """The picture. `unread` holds the reason for whatever could not be read: (resource, namespace) -> sentence."""
+
+    server_version: str = ""
+    kubelet_versions: list[str] = dataclasses.field(default_factory=list)
+    namespaces: dict[str, Obj | None] = dataclasses.field(default_factory=dict)
+    objects: dict[tuple[str, str], list[Obj]] = dataclasses.field(default_factory=dict)
+    unread: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    selected: dict[tuple[str, str], set[str]] | None = None  # (kind, namespace) -> names that the label selectors match
+    health: dict[Place, HttpAnswer] = dataclasses.field(default_factory=dict)
+    metrics: dict[Place, HttpAnswer] = dataclasses.field(default_factory=dict)
+    usage: dict[Place, Usage] = dataclasses.field(default_factory=dict)
+    delivery: dict[Place, Delivery] = dataclasses.field(default_factory=dict)
+
+
+class Bearer(t.NamedTuple):
+    """Anything with a pod spec: a workload or a pod."""
+
+    kind: str
+    namespace: str
+    name: str
+    spec: Obj
+    obj: Obj
+
+
+class View:
+    """Questions over a snapshot; every answer is derived, nothing is fetched."""
+
+    def __init__(self, snapshot: Snapshot, expect: Expectation) -> None:
+        self.snapshot = snapshot
+        self.expect = expect
+
+    def objects(self, resource: str, namespace: str) -> list[Obj]:
+        """The listed objects; raises UnreadableError with the reason when they could not be listed."""
+        reason = self.snapshot.unread.get((resource, namespace))
+        if reason is not None:
+            raise UnreadableError(reason)
+        return self.snapshot.objects.get((resource, namespace), [])
+
+    def find(self, resource: str, namespace: str, name: str) -> Obj | None:
+        """One object by name, or None."""
+        return next((obj for obj in self.objects(resource, namespace) if obj["metadata"]["name"] == name), None)
+
+    @functools.cached_property
+    def snippet(self) -> Snippet | None:
+        """The published snippet; None when absent or not readable as one (chart/snippet-published says which)."""
+        try:
+            found = self.find("configmaps", self.expect.monitor_namespace, self.expect.snippet_name)
+            return None if found is None else snippet_of_config_map(found)
+        except (SnippetError, UnreadableError):
+            return None
+
+    @property
+    def installed(self) -> bool:
+        """Whether the release has left any trace: its snippet or its bot."""
+        try:
+            return self.snippet is not None or self.bot_deployment() is not None
+        except UnreadableError:
+            return True
+
+    def our_names(self) -> tuple[str, str]:
+        """Container names of watcher and bridge, as published."""
+        snippet = self.snippet
+        bridge = snippet.bridge["name"] if snippet is not None and snippet.bridge is not None else BRIDGE
+        return (snippet.watcher["name"] if snippet is not None else WATCHER, bridge)
+
+    def bot_deployment(self) -> Obj | None:
+        """The bot's Deployment, found by its labels."""
+        return next(
+            (item for item in self.objects("deployments", self.expect.monitor_namespace) if self.is_bot(item)), None
+        )
+
+    def is_bot(self, obj: Obj) -> bool:
+        """Whether an object (workload or pod) is the bot of our release, by its labels."""
+        labels = dig(obj, "metadata", "labels") or {}
+        return labels.get(LABEL_COMPONENT) == BOT and labels.get(LABEL_INSTANCE) == self.expect.release
+
+    def workloads(self, namespace: str) -> Iterator[Bearer]:
+        """Every workload that no controller of its own stands above, Jobs among them."""
+        for kind in (*KINDS.values(), JOB):
+            for obj in self.objects(kind.plural, namespace):
+                if controller_of(obj) is None:
+                    yield Bearer(kind.name, namespace, obj["metadata"]["name"], pod_spec(obj, kind.name), obj)
+
+    def pods(self, namespace: str) -> Iterator[Bearer]:
+        """Every pod that runs or is about to."""
+        for obj in self.objects("pods", namespace):
+            if dig(obj, "metadata", "deletionTimestamp") or dig(obj, "status", "phase") in ("Succeeded", "Failed"):
+                continue
+            yield Bearer("Pod", namespace, obj["metadata"]["name"], obj.get("spec") or {}, obj)
+
+    def bearers(self, namespace: str) -> Iterator[Bearer]:
+        """Workloads and pods."""
+        yield from self.workloads(namespace)
+        yield from self.pods(namespace)
+
+    def containers(self, namespace: str, *names: str) -> Iterator[tuple[Bearer, str, Obj]]:
+        """(bearer, container list, container) for every container of these names in workloads and pods."""
+        for bearer in self.bearers(namespace):
+            for place, container in containers_of(bearer.spec):
+                if container.get("name") in names:
+                    yield bearer, place, container
+
+    def ours(self, namespace: str) -> Iterator[tuple[Bearer, str, Obj]]:
+        """Our own containers: watcher and bridge in agent namespaces, the bot in the monitor's."""
+        watcher, bridge = self.our_names()
+        for bearer in self.bearers(namespace):
+            for place, container in containers_of(bearer.spec):
+                name = container.get("name")
+                if name in (watcher, bridge) or (name == BOT and self.is_bot(bearer.obj)):
+                    yield bearer, place, container
+
+    def targets(self, namespace: str) -> Iterator[Bearer]:
+        """The workloads that are to hold a sidecar."""
+        for bearer in self.workloads(namespace):
+            if bearer.kind not in self.expect.target_kinds:
+                continue
+            if self.expect.target_names and bearer.name not in self.expect.target_names:
+                continue
+            selected = self.snapshot.selected
+            if selected is None or bearer.name in selected.get((bearer.kind, namespace), set()):
+                yield bearer
+
+    def secret_value(self, namespace: str, name: str, key: str) -> str | None:
+        """A Secret's value, for comparison in memory only; None when there is no such Secret or key."""
+        secret = self.find("secrets", namespace, name)
+        raw = dig(secret, "data", key)
+        if not isinstance(raw, str):
+            return None
+        try:
+            return base64.b64decode(raw).decode("utf-8", "replace")
+        except (binascii.Error, ValueError):
+            return None
+
+    def webhook_key(self) -> str:
+        """The key the watcher reads, from the published snippet."""
+        for entry in (self.snippet.watcher.get("env") or []) if self.snippet is not None else []:
+            key = dig(entry, "valueFrom", "secretKeyRef", "key")
+            if entry.get("name") == "DISCORD_WEBHOOK_URL" and key:
+                return str(key)
+        return "DISCORD_WEBHOOK_URL"
+
+
+def health_port(container: Obj) -> int:
+    """The container's port named health, else 8080."""
+    for port in container.get("ports") or []:
+        if port.get("name") == "health":
+            return int(port["containerPort"])
+    return 8080
+
+
+def is_running(pod: Obj, container: str) -> bool:
+    """Whether a container of a pod runs now."""
+    status = pod.get("status") or {}
+    for place in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for item in status.get(place) or []:
+            if item.get("name") == container:
+                return dig(item, "state", "running") is not None
+    return False

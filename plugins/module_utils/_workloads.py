@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""What a workload is and where its parts are: kinds, pod templates, the three container lists, mounts. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+from collections.abc import Iterator
+
+Json = t.Any  # decoded JSON of any shape
+Foreign = t.Any  # an object of a library without type information
+Obj = dict[str, Json]  # a Kubernetes object, or a part of one
+
+PREFIX = "orchestrator.platform/"
+ANNOTATION_INJECT = PREFIX + "inject"
+ANNOTATION_CONTAINER = PREFIX + "container"
+ANNOTATION_HASH = PREFIX + "snippet-hash"
+
+# D14: a native sidecar sits in initContainers, a debugging one in ephemeralContainers:
+# reading containers[] alone misses both.
+CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
+
+
+class Kind(t.NamedTuple):
+    """One workload kind: its REST place and where its pod template sits."""
+
+    name: str
+    group_version: str
+    plural: str
+    template: tuple[str, ...]
+    rolls: bool  # whether a changed template replaces running pods, so that there is a rollout to wait for
+
+    def path(self, namespace: str, name: str | None = None) -> str:
+        """REST path of the list in a namespace, or of one object."""
+        base = f"/apis/{self.group_version}/namespaces/{namespace}/{self.plural}"
+        return base if name is None else f"{base}/{name}"
+
+
+_TEMPLATE = ("spec", "template")
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("Deployment", "apps/v1", "deployments", _TEMPLATE, rolls=True),
+        Kind("StatefulSet", "apps/v1", "statefulsets", _TEMPLATE, rolls=True),
+        Kind("DaemonSet", "apps/v1", "daemonsets", _TEMPLATE, rolls=True),
+        Kind("CronJob", "batch/v1", "cronjobs", ("spec", "jobTemplate", "spec", "template"), rolls=False),
+    )
+}
+# Read by verification, never patched: the template of a Job is immutable.
+JOB = Kind("Job", "batch/v1", "jobs", _TEMPLATE, rolls=False)
+
+
+def dig(obj: Json, *path: str) -> Json:
+    """The value at a path of keys, or None where any step is missing."""
+    for key in path:
+        if not isinstance(obj, dict):
+            return None
+        obj = obj.get(key)
+    return obj
+
+
+def pod_template(obj: Obj, kind: str) -> Obj:
+    """The pod template of a workload ({} if it has none); a Pod is its own template."""
+    if kind == "Pod":
+        return obj
+    place = JOB.template if kind == "Job" else KINDS[kind].template
+    return dig(obj, *place) or {}
+
+
+def pod_spec(obj: Obj, kind: str) -> Obj:
+    """The pod spec of a workload or Pod ({} if it has none)."""
+    return pod_template(obj, kind).get("spec") or {}
+
+
+def containers_of(spec: Obj) -> Iterator[tuple[str, Obj]]:
+    """(list name, container) over all three container lists of a pod spec."""
+    for place in CONTAINER_LISTS:
+        for container in spec.get(place) or []:
+            yield place, container
+
+
+def find_container(spec: Obj, name: str) -> tuple[str, Obj] | None:
+    """The first container of that name in any of the three lists."""
+    return next(((place, item) for place, item in containers_of(spec) if item.get("name") == name), None)
+
+
+def annotation(obj: Obj | None, name: str) -> str | None:
+    """An annotation's value, or None."""
+    value = dig(obj, "metadata", "annotations", name)
+    return value if isinstance(value, str) else None
+
+
+def opted_out(*objects: Obj | None) -> bool:
+    """Whether any of workload, pod template, namespace says `orchestrator.platform/inject: "false"`."""
+    return any((annotation(obj, ANNOTATION_INJECT) or "").strip().lower() == "false" for obj in objects)
+
+
+def controller_of(obj: Obj) -> Obj | None:
+    """The owner reference of the controller that would undo our change, if there is one."""
+    for owner in dig(obj, "metadata", "ownerReferences") or []:
+        if owner.get("controller"):
+            return t.cast(Obj, owner)
+    return None
+
+
+class Mount(t.NamedTuple):
+    """Where a wanted path is found in a container's mounts."""
+
+    volume: str
+    sub_path: str  # path inside the volume, "" for its root
+
+
+class UnsupportedMountError(ValueError):
+    """The path is mounted by a form that cannot be copied into another container (subPathExpr)."""
+
+
+def resolve_mount(mounts: list[Obj], path: str) -> Mount | None:
+    """The volume and sub-path that hold `path`: an exact mount, else the nearest parent mount, else None.
+
+    Raises UnsupportedMountError when that mount uses subPathExpr: it depends on the other container's environment.
+    """
+    want = posixpath.normpath(path)
+    best: tuple[int, Obj, str] | None = None
+    for mount in mounts:
+        at = posixpath.normpath(mount.get("mountPath") or "/")
+        if at == want:
+            rest = ""
+        elif want.startswith(at.rstrip("/") + "/"):
+            rest = want[len(at.rstrip("/")) + 1 :]
+        else:
+            continue
+        if best is None or len(at) > best[0]:
+            best = (len(at), mount, rest)
+    if best is None:
+        return None
+    _length, mount, rest = best
+    if mount.get("subPathExpr"):
+        raise UnsupportedMountError(mount["mountPath"])
+    return Mount(mount["name"], "/".join(part for part in (mount.get("subPath") or "", rest) if part))
+
+
+def owned_fields(obj: Obj, manager: str) -> Obj | None:
+    """The fieldsV1 set a server-side-apply manager owns, or None when it owns nothing."""
+    for entry in dig(obj, "metadata", "managedFields") or []:
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            return t.cast(Obj, entry.get("fieldsV1") or {})
+    return None

@@ -1,0 +1,486 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Ask a cluster, in one process, whether the platform can be deployed to it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_preflight
+short_description: Ask a cluster whether the platform can be deployed to it
+version_added: 0.1.0
+author: The orchestrator.platform authors (@orchestrator)
+description:
+  - Reads the kubeconfig, reaches the API server within a few seconds, and asks for its version, for the caller's
+    permissions (SelfSubjectAccessReview), and for the state of namespaces, quotas, Helm releases and Secrets.
+  - It writes nothing and does not fail on what it finds. A problem is a finding with the verdict V(fail); the caller
+    decides.
+  - Values of Secrets are looked at only for being there, and are never returned.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+options:
+  checks:
+    description: Families of checks to run. The connection and the server's version are always looked at.
+    type: list
+    elements: str
+    choices: [permissions, namespaces, headroom, releases, secrets]
+    default: [permissions, namespaces, headroom, releases, secrets]
+  minimum_version:
+    description: Oldest Kubernetes version that passes, as major and minor.
+    type: str
+    default: "1.29"
+  monitor_namespace:
+    description: Namespace of the bot. Empty leaves out what concerns it.
+    type: str
+    default: ""
+  agent_namespaces:
+    description: Namespaces of the agents.
+    type: list
+    elements: str
+    default: []
+  create_namespaces:
+    description: Whether the run may create missing namespaces. If not, a missing one is a problem.
+    type: bool
+    default: true
+  pod_security:
+    description: Strictest Pod Security level that our pods satisfy.
+    type: str
+    choices: [privileged, baseline, restricted]
+    default: restricted
+  label_selectors:
+    description: Selects the Deployments that will get a sidecar, for the sums of the quota check. Empty means all.
+    type: list
+    elements: str
+    default: []
+  sidecar_resources:
+    description: Requests and limits of one sidecar, as in a container. Empty skips quotas and limit ranges.
+    type: dict
+    default: {}
+  releases:
+    description: Helm releases that the run will work on.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the release.
+        type: str
+        required: true
+      namespace:
+        description: Namespace of the release.
+        type: str
+        required: true
+      values:
+        description:
+          - Values the release shall have, without secrets. They are compared with the recorded ones.
+          - If not given, nothing is compared.
+        type: dict
+      chart_name:
+        description: Name of the chart the release shall have. Empty is not compared.
+        type: str
+        default: ""
+      chart_version:
+        description: Version of the chart the release shall have. Empty is not compared.
+        type: str
+        default: ""
+      app_version:
+        description: The chart's appVersion the release shall have. Empty is not compared.
+        type: str
+        default: ""
+  expected_secrets:
+    description: Secrets that have to exist already, because the user gave no value for them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      namespace:
+        description: Namespace of the Secret.
+        type: str
+        required: true
+      name:
+        description: Name of the Secret.
+        type: str
+        required: true
+      key:
+        description: Key that has to be there and not empty.
+        type: str
+        required: true
+        no_log: false
+      purpose:
+        description: What the Secret holds, in words, for the message.
+        type: str
+        default: value
+      variable:
+        description: Variable that would provide the value instead, for the message.
+        type: str
+        default: the variable of this Secret
+attributes:
+  check_mode:
+    description: Runs the same in check mode, since it only reads.
+    support: full
+  diff_mode:
+    description: Has nothing to show a difference of.
+    support: none
+requirements:
+  - kubernetes >= 24.2.0
+  - PyYAML >= 3.11
+seealso:
+  - module: kubernetes.core.k8s_cluster_info
+"""
+
+EXAMPLES = r"""
+- name: Ask the cluster everything the deployment depends on
+  orchestrator.platform.cluster_preflight:
+    monitor_namespace: discord-monitor
+    agent_namespaces: [agents]
+    releases:
+      - name: discord-monitor
+        namespace: discord-monitor
+  register: preflight
+
+- name: Only look for a Helm release that a killed run left behind
+  orchestrator.platform.cluster_preflight:
+    checks: [releases]
+    releases:
+      - name: discord-monitor
+        namespace: discord-monitor
+"""
+
+RETURN = r"""
+findings:
+  description: One row per check and subject.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: preflight/server-version
+      severity: error
+      subject: {kind: Cluster, namespace: "", name: "", container: ""}
+      verdict: pass
+      evidence: The API server runs Kubernetes v1.36.2.
+      hint: ""
+      count: 1
+problems:
+  description: One sentence for each finding with the verdict V(fail), with its remedy.
+  returned: always
+  type: list
+  elements: str
+warnings_found:
+  description: One sentence for each finding with the verdict V(warn).
+  returned: always
+  type: list
+  elements: str
+context:
+  description: Name of the context in use, empty when no kubeconfig file is.
+  returned: always
+  type: str
+server:
+  description: Address of the API server, empty when it is not known.
+  returned: always
+  type: str
+server_version:
+  description: Version of the API server, empty when it did not answer.
+  returned: always
+  type: str
+namespaces:
+  description: For each namespace, whether it exists and whether this collection created it.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: agents
+      exists: true
+      ours: false
+releases:
+  description:
+    - For each release its latest record. RV(releases[].status) is empty when there is none.
+    - RV(releases[].differences) names the values and chart fields that an upgrade would change, without their contents.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: discord-monitor
+      namespace: discord-monitor
+      status: deployed
+      revision: 2
+      secret: sh.helm.release.v1.discord-monitor.v2
+      unfinished: false
+      differences: [polling.interval]
+python:
+  description: Interpreter that ran this module.
+  returned: always
+  type: str
+"""
+
+import concurrent.futures
+import os
+import sys
+import typing as t
+
+import ansible_collections.orchestrator.platform.plugins.module_utils._preflight as judge
+import ansible_collections.orchestrator.platform.plugins.module_utils._preflight_cluster as cluster
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+
+FAMILIES = ["permissions", "namespaces", "headroom", "releases", "secrets"]
+THREADS = 8  # reviews in flight; arbitrary, a client of the API server is throttled long after that
+
+
+def argument_spec() -> dict[str, t.Any]:
+    """Return the module's arguments: kubernetes.core's authentication and our own."""
+    release = {
+        "name": {"type": "str", "required": True},
+        "namespace": {"type": "str", "required": True},
+        "values": {"type": "dict"},
+        "chart_name": {"type": "str", "default": ""},
+        "chart_version": {"type": "str", "default": ""},
+        "app_version": {"type": "str", "default": ""},
+    }
+    secret = {
+        "namespace": {"type": "str", "required": True},
+        "name": {"type": "str", "required": True},
+        "key": {"type": "str", "required": True, "no_log": False},
+        "purpose": {"type": "str", "default": "value"},
+        "variable": {"type": "str", "default": "the variable of this Secret"},
+    }
+    return {
+        **AUTH_ARG_SPEC,
+        "checks": {"type": "list", "elements": "str", "choices": FAMILIES, "default": FAMILIES},
+        "minimum_version": {"type": "str", "default": "1.29"},
+        "monitor_namespace": {"type": "str", "default": ""},
+        "agent_namespaces": {"type": "list", "elements": "str", "default": []},
+        "create_namespaces": {"type": "bool", "default": True},
+        "pod_security": {"type": "str", "choices": list(judge.POD_SECURITY_LEVELS), "default": "restricted"},
+        "label_selectors": {"type": "list", "elements": "str", "default": []},
+        "sidecar_resources": {"type": "dict", "default": {}},
+        "releases": {"type": "list", "elements": "dict", "default": [], "options": release},
+        "expected_secrets": {"type": "list", "elements": "dict", "default": [], "options": secret, "no_log": False},
+    }
+
+
+def missing_library() -> judge.Finding | None:
+    """Name the interpreter that lacks a library; None when all are there."""
+    lacking = []
+    for module, package in (("kubernetes", "kubernetes"), ("yaml", "PyYAML")):
+        try:
+            __import__(module)
+        except ImportError:
+            lacking.append(package)
+    if not lacking:
+        return None
+    return judge.finding(
+        "python-library",
+        judge.about("Interpreter", sys.executable),
+        "fail",
+        f"The Python interpreter {sys.executable} has no {' and no '.join(lacking)}.",
+        f"Run '{sys.executable} -m pip install {' '.join(lacking)}', "
+        "or set ansible_python_interpreter to one that has it.",
+    )
+
+
+class Preflight:
+    """One run: collects findings until it is through or the server cannot be asked."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module, self.params = module, module.params
+        self.findings: list[judge.Finding] = []
+        self.facts: dict[str, t.Any] = {
+            "context": "",
+            "server": "",
+            "server_version": "",
+            "namespaces": [],
+            "releases": [],
+        }
+
+    def run(self) -> dict[str, t.Any]:
+        """Return the module's whole result."""
+        lacking = missing_library()
+        if lacking:
+            self.findings.append(lacking)
+        else:
+            try:
+                self._ask()
+            except cluster.PreflightStopError as stop:
+                self.findings.append(
+                    judge.finding(stop.check, judge.about("Connection", stop.subject), "fail", stop.evidence, stop.hint)
+                )
+        return {
+            "changed": False,
+            "findings": self.findings,
+            "problems": judge.sentences(self.findings, "fail"),
+            "warnings_found": judge.sentences(self.findings, "warn"),
+            "python": sys.executable,
+            **self.facts,
+        }
+
+    def _ask(self) -> None:
+        self.reader = self._connect()
+        self._look_at_server()
+        namespaces = [name for name in [self.params["monitor_namespace"], *self.params["agent_namespaces"]] if name]
+        wanted = set(self.params["checks"])
+        if "permissions" in wanted:
+            self._look_at_permissions()
+        if "namespaces" in wanted:
+            self._each(self._look_at_namespace, list(dict.fromkeys(namespaces)))
+        if "headroom" in wanted and self.params["sidecar_resources"]:
+            self._each(self._look_at_headroom, self.params["agent_namespaces"])
+        if "releases" in wanted:
+            self._each(self._look_at_release, self.params["releases"])
+        if "secrets" in wanted:
+            self._each(self._look_at_secret, self.params["expected_secrets"])
+
+    def _connect(self) -> cluster.ClusterReader:
+        from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client
+
+        given = self.params.get("kubeconfig")
+        if isinstance(given, str):
+            # A whole kubeconfig is a secret, the path of one is not: the sentences have to name it.
+            self.module.no_log_values.discard(given)
+        paths = cluster.kubeconfig_path(given, os.environ)
+        if paths and not self.params.get("host"):
+            context = self.params.get("context") or os.environ.get("K8S_AUTH_CONTEXT")
+            self.facts["context"] = cluster.check_kubeconfig(paths, context)
+        try:
+            # The parts of get_api_client before it builds the dynamic client, which would discover the whole API
+            # without a time limit.
+            configuration = client._create_configuration(client._create_auth_spec(self.module))  # noqa: SLF001
+            headers = client._create_headers(self.module)  # noqa: SLF001
+        except Exception as exc:  # the loader raises whatever a broken file leads it to
+            evidence = f"The kubeconfig cannot be used ({type(exc).__name__})."
+            raise cluster.PreflightStopError(
+                "kubeconfig", str(paths[:1]), evidence, "Fetch a fresh one for this cluster."
+            ) from exc
+        self.facts["server"] = configuration.host
+        return cluster.ClusterReader(configuration, headers)
+
+    def _look_at_server(self) -> None:
+        status, body = self.reader.request("GET", "/version")
+        if status in (401, 403):
+            evidence = (
+                f"The API server {self.reader.host} does not accept the credentials of the kubeconfig ({status})."
+            )
+            raise cluster.PreflightStopError(
+                "credentials", self.reader.host, evidence, "Log in again or fetch a fresh kubeconfig."
+            )
+        if status != 200 or "gitVersion" not in body:
+            evidence = (
+                f"{self.reader.host} answers /version with status {status}: "
+                "it is no Kubernetes API server, or it is not ready."
+            )
+            raise cluster.PreflightStopError(
+                "api-reachable", self.reader.host, evidence, "Check the server address in the kubeconfig."
+            )
+        self.facts["server_version"] = body["gitVersion"]
+        self.findings.append(
+            judge.finding(
+                "api-reachable", judge.about("Connection", self.reader.host), "pass", "The API server answers."
+            )
+        )
+        self.findings.append(judge.judge_server_version(body["gitVersion"], self.params["minimum_version"]))
+
+    def _look_at_permissions(self) -> None:
+        everything = judge.Permission("*", "*", "*", "")
+        needed = judge.permissions_needed(
+            self.params["monitor_namespace"],
+            self.params["agent_namespaces"],
+            create_namespaces=self.params["create_namespaces"],
+        )
+        denied: set[judge.Permission] = set()
+        if not self._allowed(everything):
+            with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+                denied = {
+                    one for one, allowed in zip(needed, pool.map(self._allowed, needed), strict=True) if not allowed
+                }
+        self.findings += judge.judge_permissions(needed, denied, self._user() if denied else "")
+
+    def _allowed(self, permission: judge.Permission) -> bool:
+        attributes = {
+            "verb": permission.verb,
+            "group": permission.group,
+            "resource": permission.resource,
+            "subresource": permission.subresource,
+            "namespace": permission.namespace,
+        }
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        status, answer = self.reader.request(
+            "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body
+        )
+        if status == 401:
+            evidence = f"The API server {self.reader.host} does not accept the credentials of the kubeconfig (401)."
+            raise cluster.PreflightStopError(
+                "credentials", self.reader.host, evidence, "Log in again or fetch a fresh kubeconfig."
+            )
+        return bool(answer.get("status", {}).get("allowed"))
+
+    def _user(self) -> str:
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        _status, answer = self.reader.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=body)
+        name = answer.get("status", {}).get("userInfo", {}).get("username")
+        return f"User {name}" if name else "The user of the kubeconfig"
+
+    def _each(self, look: t.Callable[[t.Any], None], subjects: list[t.Any]) -> None:
+        for one in subjects:
+            try:
+                look(one)
+            except cluster.ReadRefusedError as refused:
+                # A 403 is already told by the permission check, in words that say what to bind.
+                subject = judge.about("Path", refused.path)
+                evidence = f"{refused.path} could not be read ({refused.status})."
+                self.findings.append(judge.finding("readable", subject, "skip", evidence, severity="info"))
+
+    def _look_at_namespace(self, name: str) -> None:
+        live = self.reader.read(f"/api/v1/namespaces/{name}")
+        labels = (live or {}).get("metadata", {}).get("labels") or {}
+        ours = (
+            labels.get(judge.MANAGED_BY_LABEL) == judge.MANAGED_BY and labels.get(judge.PART_OF_LABEL) == judge.PART_OF
+        )
+        self.facts["namespaces"].append({"name": name, "exists": live is not None, "ours": ours})
+        self.findings += judge.judge_namespace(
+            name, live, create=self.params["create_namespaces"], strictest=self.params["pod_security"]
+        )
+
+    def _look_at_headroom(self, namespace: str) -> None:
+        resources = self.params["sidecar_resources"]
+        quotas = (self.reader.read(f"/api/v1/namespaces/{namespace}/resourcequotas") or {}).get("items") or []
+        if quotas:
+            query = {"labelSelector": ",".join(self.params["label_selectors"])}
+            found = self.reader.read(f"/apis/apps/v1/namespaces/{namespace}/deployments", query=query) or {}
+            pods = judge.pods_to_inject(found.get("items") or [])
+            self.findings += [judge.judge_quota(namespace, quota, pods, resources) for quota in quotas]
+        ranges = (self.reader.read(f"/api/v1/namespaces/{namespace}/limitranges") or {}).get("items") or []
+        self.findings += [judge.judge_limit_range(namespace, one, resources) for one in ranges]
+
+    def _look_at_release(self, wanted: dict[str, t.Any]) -> None:
+        name, namespace = wanted["name"], wanted["namespace"]
+        path = f"/api/v1/namespaces/{namespace}/secrets"
+        listed = self.reader.read(path, query={"labelSelector": f"owner=helm,name={name}"}, metadata_only=True) or {}
+        record = judge.latest_record(listed.get("items") or [])
+        row: dict[str, t.Any] = {"name": name, "namespace": namespace, "status": "", "revision": 0, "secret": ""}
+        row["unfinished"] = record is not None and record["status"] in judge.UNFINISHED_STATUSES
+        row["differences"] = []
+        if record:
+            row.update(status=record["status"], revision=record["revision"], secret=record["secret"])
+            if wanted.get("values") is not None:
+                live = self.reader.read(f"{path}/{record['secret']}") or {}
+                opened = judge.decode_record(live.get("data", {}).get("release", ""))
+                row["differences"] = judge.release_differences(opened, wanted)
+        self.facts["releases"].append(row)
+        self.findings.append(judge.judge_release(name, namespace, record))
+
+    def _look_at_secret(self, row: dict[str, t.Any]) -> None:
+        live = self.reader.read(f"/api/v1/namespaces/{row['namespace']}/secrets/{row['name']}")
+        self.findings.append(judge.judge_secret(row, live))
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module.exit_json(**Preflight(module).run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,365 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Module verification: runs the check catalogue on one snapshot of the cluster."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: verification
+short_description: Verify that the monitoring stands and that Secrets reach only who may read them
+version_added: 0.1.0
+author:
+  - The orchestrator.platform authors (@orchestrator)
+description:
+  - Takes one snapshot of the namespaces in view, one list for each kind and namespace, and runs the catalogue of
+    checks on it. Each check gives findings with verdict, evidence and a hint; the file C(docs/checks.md) has a section
+    for each check.
+  - It only reads. The one exception is O(probe_delivery), which posts a message to the channel and deletes it again.
+  - What it has no permission to read makes the checks that need it skip, and the summary says that it is incomplete.
+  - Values of Secrets are compared in memory only and never appear in a result or report.
+options:
+  monitor_namespace:
+    description: Namespace of the bot.
+    type: str
+    default: discord-monitor
+  agent_namespaces:
+    description: Namespaces of the agents.
+    type: list
+    elements: str
+    default: [agents]
+  release:
+    description: Name of the Helm release.
+    type: str
+    default: discord-monitor
+  snippet_name:
+    description:
+      - Name of the ConfigMap with the published snippet. Without it the name that the chart gives it for O(release).
+    type: str
+  bot_secret:
+    description: Name of the Secret that holds the bot's token.
+    type: str
+    default: discord-monitor-bot
+  bot_secret_key:
+    description: Key of the token in it.
+    type: str
+    default: BOT_TOKEN
+  webhook_secret:
+    description: Name of the Secret with the webhook URL in each agent namespace.
+    type: str
+    default: discord-secrets
+  target_kinds:
+    description: Kinds of workloads that are to hold the sidecar.
+    type: list
+    elements: str
+    choices: [Deployment, StatefulSet, DaemonSet, CronJob]
+    default: [Deployment]
+  target_names:
+    description: Only workloads of these names are to hold the sidecar. Empty means all.
+    type: list
+    elements: str
+    default: []
+  target_label_selectors:
+    description: Only workloads that match all of these are to hold the sidecar. Empty means all.
+    type: list
+    elements: str
+    default: []
+  watcher_resources:
+    description: The figures that the watcher's resources are specified to have.
+    type: dict
+    default:
+      requests: {cpu: 10m, memory: 32Mi}
+      limits: {cpu: 100m, memory: 64Mi}
+  families:
+    description:
+      - Families of checks to run, for example V(secret-scope). Together with O(checks) it selects; both empty run all.
+    type: list
+    elements: str
+    default: []
+  checks:
+    description: Ids of single checks to run, for example V(secret-scope/env-ref).
+    type: list
+    elements: str
+    default: []
+  probe_delivery:
+    description:
+      - Whether to send a line through a watcher to Discord and wait until it is confirmed.
+      - This posts one message a watcher and deletes it again. In check mode nothing is sent.
+    type: bool
+    default: false
+  probe_scope:
+    description: Whether one watcher a namespace is probed, or every one.
+    type: str
+    choices: [one, all]
+    default: one
+  probe_timeout:
+    description: Longest wait for one probe line, in seconds.
+    type: int
+    default: 30
+  fail_on:
+    description:
+      - From which severity on a finding fails the task. V(none) never fails.
+      - The findings are returned in any case.
+    type: str
+    choices: [error, warning, none]
+    default: error
+  report_dir:
+    description:
+      - Folder for C(findings.json), C(findings.txt) and C(findings.xml) (JUnit) on the host that the module runs on. It
+        is created if necessary. Without it nothing is written.
+    type: path
+  threads:
+    description: How many requests are under way at once.
+    type: int
+    default: 8
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+attributes:
+  check_mode:
+    description: Runs the same in check mode, since it only reads.
+    support: full
+    details:
+      - No line is sent through the watchers, and no report is written.
+      - Before the platform is installed, what would fail is skipped with the reason.
+  diff_mode:
+    description: Has nothing to show a difference of.
+    support: none
+  idempotent:
+    description: Changes nothing in the cluster, however often it runs.
+    support: full
+requirements:
+  - python >= 3.11
+  - kubernetes >= 24.2.0
+  - PyYAML >= 3.11
+seealso:
+  - module: orchestrator.platform.sidecar
+"""
+
+EXAMPLES = r"""
+- name: Verify everything and fail on errors
+  orchestrator.platform.verification:
+    monitor_namespace: discord-monitor
+    agent_namespaces: [agents]
+    report_dir: report
+
+- name: Who can read the Secrets
+  orchestrator.platform.verification:
+    families: [secret-scope]
+    fail_on: warning
+
+- name: Does a message arrive
+  orchestrator.platform.verification:
+    checks: [delivery/probe-line]
+    probe_delivery: true
+"""
+
+RETURN = r"""
+findings:
+  description:
+    - The findings, worst first. A pass stands for all subjects of its check in a namespace; C(count) says how many.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Id of the check.
+      type: str
+      sample: secret-scope/env-ref
+    severity:
+      description: V(error), V(warning) or V(info).
+      type: str
+      sample: error
+    subject:
+      description: What it is about, as C(kind), C(namespace), C(name) and C(container).
+      type: dict
+      sample: {kind: Deployment, namespace: agents, name: coder, container: agent}
+    verdict:
+      description: V(pass), V(fail), V(warn) or V(skip).
+      type: str
+      sample: fail
+    evidence:
+      description: What was found.
+      type: str
+      sample: "Secret discord-monitor-bot: containers/agent env TOKEN"
+    hint:
+      description: The next step, for V(fail) and V(warn).
+      type: str
+      sample: Take the reference out of the workload. See docs/checks.md#secret-scopeenv-ref
+    count:
+      description: Number of subjects.
+      type: int
+      sample: 1
+summary:
+  description:
+    - Number of subjects by verdict, altogether and by family. C(complete) is false when something could not be read.
+  returned: always
+  type: dict
+  sample:
+    passed: 61
+    failed: 0
+    warned: 1
+    skipped: 4
+    complete: true
+    by_family: {probes: {passed: 8, failed: 0, warned: 0, skipped: 1}}
+lines:
+  description: The report as lines of text.
+  returned: always
+  type: list
+  elements: str
+  sample: ["61 passed, 0 failed, 1 warned, 4 skipped"]
+files:
+  description: Files written.
+  returned: always
+  type: list
+  elements: str
+  sample: [report/findings.json, report/findings.txt, report/findings.xml]
+api_calls:
+  description: Number of requests sent.
+  returned: always
+  type: int
+  sample: 23
+timings:
+  description: Seconds spent collecting and judging.
+  returned: always
+  type: dict
+  sample: {collect_s: 0.3, judge_s: 0.02, total_s: 0.32}
+"""
+
+import typing as t
+from pathlib import Path
+
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import select
+from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
+from ansible_collections.orchestrator.platform.plugins.module_utils._collect import Collector
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    Finding,
+    breaks,
+    run_checks,
+    summarise,
+    worst_first,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._report import (
+    as_json,
+    as_junit,
+    show_counts,
+    show_subject,
+    text_lines,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Json
+
+CHART = "discord-monitor"
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    **AUTH_ARG_SPEC,
+    "monitor_namespace": {"type": "str", "default": "discord-monitor"},
+    "agent_namespaces": {"type": "list", "elements": "str", "default": ["agents"]},
+    "release": {"type": "str", "default": "discord-monitor"},
+    "snippet_name": {"type": "str"},
+    "bot_secret": {"type": "str", "default": "discord-monitor-bot", "no_log": False},
+    "bot_secret_key": {"type": "str", "default": "BOT_TOKEN", "no_log": False},
+    "webhook_secret": {"type": "str", "default": "discord-secrets", "no_log": False},
+    "target_kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": ["Deployment"]},
+    "target_names": {"type": "list", "elements": "str", "default": []},
+    "target_label_selectors": {"type": "list", "elements": "str", "default": []},
+    "watcher_resources": {
+        "type": "dict",
+        "default": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}},
+    },
+    "families": {"type": "list", "elements": "str", "default": []},
+    "checks": {"type": "list", "elements": "str", "default": []},
+    "probe_delivery": {"type": "bool", "default": False},
+    "probe_scope": {"type": "str", "choices": ["one", "all"], "default": "one"},
+    "probe_timeout": {"type": "int", "default": 30},
+    "fail_on": {"type": "str", "choices": ["error", "warning", "none"], "default": "error"},
+    "report_dir": {"type": "path"},
+    "threads": {"type": "int", "default": 8},
+}
+
+
+def expectation(params: dict[str, Json]) -> Expectation:
+    """What the module's options say about the platform."""
+    release = params["release"]
+    # The chart's own rule for names (discord-monitor.fullname): the release's name alone where it holds the chart's.
+    fullname = (release if CHART in release else f"{release}-{CHART}").replace(".", "-")[:52].removesuffix("-")
+    return Expectation(
+        monitor_namespace=params["monitor_namespace"],
+        agent_namespaces=tuple(dict.fromkeys(params["agent_namespaces"])),
+        release=release,
+        fullname=fullname,
+        snippet_name=params["snippet_name"] or f"{fullname}-snippet",
+        bot_secret=params["bot_secret"],
+        bot_key=params["bot_secret_key"],
+        webhook_secret=params["webhook_secret"],
+        target_kinds=tuple(params["target_kinds"]),
+        target_names=tuple(params["target_names"]),
+        watcher_resources=params["watcher_resources"] or {},
+    )
+
+
+def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[str, Json]:
+    """Collect, judge, report."""
+    watch = Stopwatch()
+    checks = select(params["families"], params["checks"], probe_delivery=params["probe_delivery"] and not check_mode)
+    collector = Collector(cluster, expectation(params), label_selectors=params["target_label_selectors"])
+    view = collector.collect(
+        checks, probe_every=params["probe_scope"] == "all", probe_timeout_s=params["probe_timeout"]
+    )
+    watch.lap("collect_s")
+    found, complete = run_checks(checks, view, lenient=check_mode)
+    findings = list(worst_first(found))
+    summary = summarise(found, complete=complete)
+    watch.lap("judge_s")
+    result: dict[str, Json] = {
+        "changed": False,
+        "findings": findings,
+        "summary": summary,
+        "lines": text_lines(findings, summary),
+        "files": [] if check_mode else write_reports(params["report_dir"], findings, summary),
+        "api_calls": cluster.calls,
+        "timings": watch.result(),
+    }
+    broken = breaks(findings, params["fail_on"])
+    if broken:
+        first = f"{broken[0]['id']}: {show_subject(broken[0]['subject'])}: {broken[0]['evidence']}"
+        result["failed"] = True
+        result["msg"] = f"{show_counts(summary)}. First: {first}. {broken[0]['hint']}"
+    return result
+
+
+def write_reports(folder: str | None, findings: list[Finding], summary: dict[str, Json]) -> list[str]:
+    """Write the prints of the list; returns the paths, nothing when no folder is given."""
+    if not folder:
+        return []
+    prints = {
+        "findings.json": as_json(findings, summary),
+        "findings.txt": "\n".join(text_lines(findings, summary)) + "\n",
+        "findings.xml": as_junit(findings, summary),
+    }
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for name, text in prints.items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise PlatformError(f"The report cannot be written to {folder} ({exc.strerror}): correct report_dir.") from exc
+    return [str(Path(folder) / name) for name in prints]
+
+
+def main() -> None:
+    """Entry point."""
+    module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        cluster = Cluster(module, threads=module.params["threads"])
+        result = run(module.params, cluster, check_mode=module.check_mode)
+    except PlatformError as exc:  # the only place where an error becomes a failed task
+        module.fail_json(msg=str(exc), **exc.details)
+    else:
+        module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Judgements of the preflight on objects as the API server gives them (D5, D13, D15)."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+
+import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight as judge
+from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight_cluster as cluster
+
+SIDECAR = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("10m", 0.01), ("32Mi", 2**25), ("1", 1), ("1e3", 1000), ("2k", 2000), (4, 4)]
+)
+def test_quantity(text, value):
+    """Quantities are read as Kubernetes writes them."""
+    assert judge.quantity(text) == pytest.approx(value)
+
+
+def test_quantity_refuses_text():
+    """What is no quantity is not taken for zero."""
+    with pytest.raises(ValueError, match="no Kubernetes quantity"):
+        judge.quantity("much")
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict"), [("v1.29.0", "pass"), ("v1.36.3", "pass"), ("v1.28.15", "fail"), ("v1.9.0", "fail")]
+)
+def test_server_version_is_compared_as_numbers(version, verdict):
+    """1.9 is older than 1.29 (D15)."""
+    assert judge.judge_server_version(version, "1.29")["verdict"] == verdict
+
+
+def test_namespace_in_deletion():
+    """A namespace with a deletion timestamp fails, whatever its phase says."""
+    live = {"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"phase": "Active"}}
+    [row] = judge.judge_namespace("a", live, create=True, strictest="restricted")
+    assert (row["id"], row["verdict"]) == ("preflight/namespace-terminating", "fail")
+
+
+@pytest.mark.parametrize(("create", "verdict"), [(True, "pass"), (False, "fail")])
+def test_missing_namespace(create, verdict):
+    """A missing namespace is a problem only where nobody may create it."""
+    [row] = judge.judge_namespace("a", None, create=create, strictest="restricted")
+    assert row["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("level", "strictest", "verdict"),
+    [("restricted", "restricted", "pass"), ("restricted", "baseline", "fail"), ("strict", "restricted", "warn")],
+)
+def test_pod_security_level(level, strictest, verdict):
+    """A level stricter than our pods fails, one that does not exist warns."""
+    live = {"metadata": {"name": "a", "labels": {judge.ENFORCE_LABEL: level}}}
+    rows = judge.judge_namespace("a", live, create=True, strictest=strictest)
+    assert [row["verdict"] for row in rows if row["id"].endswith("pod-security")] == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "verdict"),
+    [
+        ({"limits.memory": "200Mi"}, {"limits.memory": "0"}, "pass"),
+        ({"limits.memory": "191Mi"}, {"limits.memory": "0"}, "fail"),
+        ({"cpu": "1"}, {"cpu": "980m"}, "fail"),
+        ({"pods": "1", "count/secrets": "1"}, {"pods": "1"}, "pass"),
+    ],
+)
+def test_quota_counts_every_pod(hard, used, verdict):
+    """Three pods need three times the sidecar's figures; a bare resource name means requests."""
+    quota = {"metadata": {"name": "q"}, "status": {"hard": hard, "used": used}}
+    assert judge.judge_quota("a", quota, 3, SIDECAR)["verdict"] == verdict
+
+
+def test_injected_deployments_need_no_more_room():
+    """Only Deployments without the marker are counted, by their replicas."""
+    plain = {"spec": {"replicas": 3, "template": {"metadata": {}}}}
+    injected = {"spec": {"replicas": 5, "template": {"metadata": {"annotations": {judge.INJECTED_ANNOTATION: "x"}}}}}
+    assert judge.pods_to_inject([plain, injected]) == 3
+
+
+def test_latest_record_is_the_highest_number():
+    """Revision 10 is newer than 9, although its text sorts before it."""
+    items = [
+        {"metadata": {"name": f"v{n}", "labels": {"version": str(n), "status": "x"}, "creationTimestamp": "t"}}
+        for n in (9, 10, 2)
+    ]
+    assert judge.latest_record(items)["revision"] == 10
+
+
+@pytest.mark.parametrize("status", judge.UNFINISHED_STATUSES)
+def test_unfinished_release_names_its_remedy(status):
+    """A stuck release says since when, and which Secret the recovery deletes."""
+    record = {"status": status, "revision": 3, "since": "yesterday", "secret": "s.v3"}
+    row = judge.judge_release("r", "n", record)
+    assert row["verdict"] == "fail"
+    assert "yesterday" in row["evidence"]
+    assert "s.v3" in row["hint"]
+
+
+def test_release_differences_name_paths_not_contents():
+    """An upgrade is told by the path of each value and by the chart's fields."""
+    record = {"chart": {"metadata": {"name": "c", "version": "1"}}, "config": {"a": {"b": "old", "same": 1}}}
+    data = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(record).encode()))).decode()
+    wanted = {"values": {"a": {"b": "new", "same": 1}, "c": 1}, "chart_name": "c", "chart_version": "2"}
+    assert judge.release_differences(judge.decode_record(data), wanted) == ["a.b", "c", "(chart version)"]
+
+
+def test_expected_secret_is_judged_by_its_keys():
+    """The value is looked at for being empty, and is in no sentence."""
+    row = {"namespace": "n", "name": "s", "key": "K", "purpose": "token", "variable": "v"}
+    assert judge.judge_secret(row, {"data": {"K": "czNjcmV0"}})["verdict"] == "pass"
+    for live in (None, {"data": {}}, {"data": {"K": ""}}, {"data": {"L": "czNjcmV0"}}):
+        refused = judge.judge_secret(row, live)
+        assert refused["verdict"] == "fail"
+        assert "czNjcmV0" not in str(refused)
+
+
+def test_permissions_of_one_namespace_are_one_sentence():
+    """Many lacking permissions make one finding a namespace; nodes only warn."""
+    needed = judge.permissions_needed("mon", ["a"], create_namespaces=False)
+    rows = judge.judge_permissions(needed, set(needed), "User u")
+    verdicts = {(row["subject"]["name"], row["severity"]): row["verdict"] for row in rows}
+    assert verdicts == {("", "warning"): "warn", ("mon", "error"): "fail", ("a", "error"): "fail"}
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "check"),
+    [
+        (None, None, "kubeconfig"),
+        ("{{: x", None, "kubeconfig"),
+        ("contexts: []", None, "context"),
+        ("{current-context: a, contexts: [{name: a}]}", "b", "context"),
+    ],
+)
+def test_kubeconfig_problems(tmp_path, text, context, check):
+    """A missing or broken file and a context that is not there each stop with one sentence."""
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(cluster.PreflightStopError) as stopped:
+        cluster.check_kubeconfig([str(path)], context)
+    assert stopped.value.check == check
+    assert str(path) in stopped.value.evidence
+
+
+def test_context_of_a_good_kubeconfig(tmp_path):
+    """Without a wish the file's current context is taken."""
+    path = tmp_path / "config"
+    path.write_text("{current-context: a, contexts: [{name: a}, {name: b}]}", encoding="utf-8")
+    assert cluster.check_kubeconfig([str(path)], None) == "a"
+    assert cluster.check_kubeconfig([str(path)], "b") == "b"

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""The catalogue: stable ids, whole metadata, and a manual page that equals the code; the prints of one list (D13)."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS, FAMILIES, manual, select
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    MAX_EVIDENCE,
+    SEVERITIES,
+    Check,
+    breaks,
+    failed,
+    run_checks,
+    subject,
+    summarise,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._report import (
+    as_json,
+    as_junit,
+    show_subject,
+    text_lines,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import RESOURCES, View
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTRAS = {"version", "nodes", "health", "metrics", "usage", "delivery"}
+
+
+def test_manual_page_equals_the_code():
+    """The page is written by the command in _catalogue.py's docstring; after a change run it again."""
+    assert (ROOT / "docs" / "checks.md").read_text() == manual()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
+def test_check_is_described(check: Check):
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*/[a-z]+(-[a-z]+)*", check.id)
+    assert check.severity in SEVERITIES
+    assert set(check.needs) <= set(RESOURCES) | EXTRAS
+    assert not check.title.endswith(".")
+    assert check.mend.endswith(".")
+    assert f"\n## {check.id}\n" in manual()
+
+
+def test_ids_are_unique():
+    assert len({check.id for check in CHECKS}) == len(CHECKS)
+    assert len({check.anchor for check in CHECKS}) == len(CHECKS)
+
+
+def test_selection():
+    assert len(select([], [], probe_delivery=True)) == len(CHECKS)
+    assert "delivery/probe-line" not in {check.id for check in select([], [], probe_delivery=False)}
+    assert {check.family for check in select(["probes"], [], probe_delivery=False)} == {"probes"}
+    mixed = {check.id for check in select(["chart"], ["secret-scope/volume"], probe_delivery=False)}
+    assert "secret-scope/volume" in mixed
+    assert "chart/bot-rollout" in mixed
+    assert "secret-scope/env-ref" not in mixed
+
+
+def test_unknown_selection_is_refused():
+    with pytest.raises(PlatformError, match="secret-scope/nope"):
+        select([], ["secret-scope/nope"], probe_delivery=False)
+
+
+def run(snapshot, expect):
+    findings, complete = run_checks(CHECKS, View(snapshot, expect))
+    return findings, summarise(findings, complete=complete)
+
+
+def break_things(snapshot) -> None:
+    snapshot.server_version = "v1.20.0"
+    snapshot.objects[("releases", "monitor")] = []
+    snapshot.unread[("secrets", "agents")] = "no permission to list secrets in agents"
+
+
+def test_all_prints_count_the_same(snapshot, expect):
+    break_things(snapshot)
+    findings, summary = run(snapshot, expect)
+    assert summary["failed"] == 2
+    document = json.loads(as_json(findings, summary))
+    assert sum(item["verdict"] == "fail" for item in document["findings"]) == 2
+    junit = ET.fromstring(as_junit(findings, summary))
+    assert (junit.get("failures"), len(junit.findall(".//failure"))) == ("2", 2)
+    assert junit.get("skipped") == str(sum(item["verdict"] == "skip" for item in findings))
+    text = text_lines(findings, summary)
+    assert sum(line.startswith("FAIL ") for line in text) == 2
+    assert text[-1].endswith("incomplete, some things could not be read")
+
+
+def test_summary_covers_every_family(snapshot, expect):
+    _findings, summary = run(snapshot, expect)
+    assert set(summary["by_family"]) == set(FAMILIES)
+    assert summary["passed"] == sum(counts["passed"] for counts in summary["by_family"].values())
+
+
+def test_passes_are_folded_and_counted(snapshot, expect):
+    pods = snapshot.objects[("pods", "agents")]
+    pods += [{**pods[0], "metadata": {**pods[0]["metadata"], "name": f"coder-{i}"}} for i in range(2, 102)]
+    findings, _summary = run(snapshot, expect)
+    rows = [
+        item for item in findings if item["id"] == "secret-scope/env-ref" and item["subject"]["namespace"] == "agents"
+    ]
+    assert [(row["verdict"], row["count"]) for row in rows] == [("pass", 102)]
+
+
+def rows(verdict: str, severity: str) -> list:
+    who = subject("Pod", "n", "p")
+    return [
+        {"id": "a/b", "severity": severity, "subject": who, "verdict": verdict, "evidence": "", "hint": "", "count": 1}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "severity", "fail_on", "broken"),
+    [
+        ("fail", "error", "error", True),
+        ("fail", "error", "none", False),
+        ("warn", "warning", "error", False),
+        ("warn", "warning", "warning", True),
+        ("warn", "info", "warning", False),
+        ("skip", "error", "warning", False),
+    ],
+)
+def test_what_fails_a_run(verdict, severity, fail_on, broken):
+    assert bool(breaks(rows(verdict, severity), fail_on)) is broken
+
+
+def test_evidence_is_bounded(snapshot, expect):
+    check = CHECKS[0]._replace(decide=lambda _view, _namespace: [failed(subject("Pod"), "x" * 10_000)])
+    (finding,), _complete = run_checks([check], View(snapshot, expect))
+    assert len(finding["evidence"]) == MAX_EVIDENCE
+
+
+def test_junit_escapes_foreign_text(snapshot, expect):
+    check = CHECKS[0]._replace(decide=lambda _view, _namespace: [failed(subject("Pod", "n", '<&">'), '"<&>')])
+    findings, complete = run_checks([check], View(snapshot, expect))
+    junit = ET.fromstring(as_junit(findings, summarise(findings, complete=complete)))
+    assert junit.find(".//failure").get("message") == '"<&>'
+
+
+@pytest.mark.parametrize(
+    ("who", "text"),
+    [
+        (subject("Deployment", "a", "b"), "Deployment a/b"),
+        (subject("Pod", "a", "b", "c"), "Pod a/b, container c"),
+        (subject("Namespace", "a", "a"), "Namespace a"),
+        (subject("Cluster"), "Cluster"),
+    ],
+)
+def test_subject_is_shown(who, text):
+    assert show_subject(who) == text

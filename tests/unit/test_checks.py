@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Each check: passes on the healthy picture, and one broken thing is found by exactly that check (DM-146, DM-166, DM-188)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import breaks, run_checks, summarise
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    Delivery,
+    HttpAnswer,
+    Snapshot,
+    Usage,
+    View,
+)
+
+from .conftest import TOKEN, WEBHOOK, b64
+
+WATCHER = ("agents", "coder-1", "discord-watcher")
+
+
+def obj(snapshot: Snapshot, resource: str, namespace: str, index: int = 0) -> dict:
+    return snapshot.objects[(resource, namespace)][index]
+
+
+def template(snapshot: Snapshot) -> dict:
+    return obj(snapshot, "deployments", "agents")["spec"]["template"]
+
+
+def workload(snapshot: Snapshot) -> dict:
+    return template(snapshot)["spec"]
+
+
+def pod(snapshot: Snapshot) -> dict:
+    return obj(snapshot, "pods", "agents")["spec"]
+
+
+def watcher(snapshot: Snapshot) -> dict:
+    return workload(snapshot)["initContainers"][0]
+
+
+def bridge(snapshot: Snapshot) -> dict:
+    return workload(snapshot)["initContainers"][1]
+
+
+def bot(snapshot: Snapshot) -> dict:
+    return obj(snapshot, "deployments", "monitor")["spec"]["template"]["spec"]["containers"][0]
+
+
+def secret_env(name: str) -> list:
+    return [{"name": "X", "valueFrom": {"secretKeyRef": {"name": name, "key": "k"}}}]
+
+
+def volume(snapshot: Snapshot, source: dict) -> None:
+    workload(snapshot)["volumes"].append({"name": "v", **source})
+    workload(snapshot)["containers"][0]["volumeMounts"].append({"name": "v", "mountPath": "/v"})
+
+
+def foreign_ephemeral(snapshot: Snapshot, container: dict) -> None:
+    pod(snapshot)["ephemeralContainers"] = [{"name": "debugger", "image": "x", **container}]
+
+
+def api_token(snapshot: Snapshot) -> None:
+    path = "/var/run/secrets/kubernetes.io/serviceaccount"
+    source = {"serviceAccountToken": {"path": "token"}}
+    pod(snapshot)["volumes"].append({"name": "kube-api-access", "projected": {"sources": [source]}})
+    pod(snapshot)["initContainers"][0]["volumeMounts"].append({"name": "kube-api-access", "mountPath": path})
+
+
+def set_item(container: dict, *path_and_value) -> None:
+    *path, key, value = path_and_value
+    for step in path:
+        container = container[step]
+    container[key] = value
+
+
+def service_to(snapshot: Snapshot, target: object) -> None:
+    obj(snapshot, "services", "agents")["spec"]["ports"][0]["targetPort"] = target
+
+
+def rename_bridge_port(snapshot: Snapshot) -> None:
+    service_to(snapshot, "bridge")
+
+
+def remove_watcher(snapshot: Snapshot) -> None:
+    # The whole workload as before the injection, its pod too.
+    for spec in (workload(snapshot), pod(snapshot)):
+        spec["initContainers"] = []
+    template(snapshot)["metadata"].pop("annotations")
+    obj(snapshot, "pods", "agents")["metadata"].pop("annotations")
+    snapshot.delivery, snapshot.metrics = {}, {}
+
+
+def second_watcher(snapshot: Snapshot, place: str) -> None:
+    # In containers the classic form under its own name, in initContainers a copy under another one.
+    name = "discord-watcher" if place == "containers" else "second"
+    env = watcher(snapshot)["env"] if place == "containers" else []
+    workload(snapshot).setdefault(place, []).append({**watcher(snapshot), "name": name, "env": env})
+
+
+def everywhere(snapshot: Snapshot, name: str, *path_and_value) -> None:
+    """The same change in template, pod and published snippet, so that only the specified figures differ."""
+    document = json.loads(obj(snapshot, "configmaps", "monitor")["data"]["snippet.json"])
+    for container in (watcher(snapshot), pod(snapshot)["initContainers"][0], document[name]):
+        set_item(container, *path_and_value)
+    obj(snapshot, "configmaps", "monitor")["data"]["snippet.json"] = json.dumps(document)
+
+
+Break = Callable[[Snapshot], object]
+
+# (the only check that may complain, a name for the case, what is broken)
+CASES: list[tuple[str, str, Break]] = [
+    ("preflight/api-version", "old server", lambda s: setattr(s, "server_version", "v1.28.9")),
+    ("preflight/api-version", "old kubelet", lambda s: s.kubelet_versions.append("v1.27.1")),
+    ("preflight/namespaces", "terminating", lambda s: set_item(s.namespaces["agents"], "status", {"phase": "Terminating"})),
+    ("chart/bot-rollout", "not available", lambda s: set_item(obj(s, "deployments", "monitor"), "status", "availableReplicas", 0)),
+    ("chart/bot-rollout", "old replica", lambda s: set_item(obj(s, "deployments", "monitor"), "status", "replicas", 2)),
+    ("chart/snippet-published", "not JSON", lambda s: obj(s, "configmaps", "monitor")["data"].update({"snippet.json": "{"})),
+    ("chart/snippet-published", "other schema", lambda s: obj(s, "configmaps", "monitor")["data"].update({"snippet.json": '{"schema": 2}'})),
+    ("chart/snippet-published", "absent", lambda s: s.objects.update({("configmaps", "monitor"): []})),
+    ("chart/release-labels", "label gone", lambda s: obj(s, "services", "monitor")["metadata"]["labels"].pop("app.kubernetes.io/part-of")),
+    ("chart/release-deployed", "pending", lambda s: obj(s, "releases", "monitor", 1)["metadata"]["labels"].update(status="pending-upgrade")),
+    ("chart/release-deployed", "none", lambda s: s.objects.update({("releases", "monitor"): []})),
+    ("injection/watcher-present", "lost", remove_watcher),
+    ("injection/one-watcher", "second in containers", lambda s: second_watcher(s, "containers")),
+    ("injection/one-watcher", "second in initContainers", lambda s: second_watcher(s, "initContainers")),
+    ("injection/pods-current", "old pod", lambda s: obj(s, "pods", "agents")["metadata"]["annotations"].update({"orchestrator.platform/snippet-hash": "b" * 64})),
+    ("probes/watcher-liveness", "gone", lambda s: watcher(s).pop("livenessProbe")),
+    ("probes/watcher-liveness", "other path", lambda s: set_item(watcher(s), "livenessProbe", {"httpGet": {"path": "/", "port": "health"}})),
+    ("probes/watcher-liveness", "other figure", lambda s: set_item(watcher(s), "livenessProbe", {**watcher(s)["livenessProbe"], "periodSeconds": 99})),
+    ("probes/watcher-readiness", "gone", lambda s: watcher(s).pop("readinessProbe")),
+    ("probes/bot-liveness", "gone", lambda s: bot(s).pop("livenessProbe")),
+    ("probes/bot-readiness", "gone", lambda s: bot(s).pop("readinessProbe")),
+    ("probes/bridge-exec", "http", lambda s: set_item(bridge(s), "livenessProbe", {"httpGet": {"path": "/healthz", "port": 8090}})),
+    ("probes/answers", "503", lambda s: s.health.update({WATCHER: HttpAnswer(503, "delivery fails")})),
+    ("probes/answers", "silence", lambda s: s.health.pop(WATCHER)),
+    ("probes/answers", "bridge not ready", lambda s: obj(s, "pods", "agents")["status"]["initContainerStatuses"][1].update(ready=False)),
+    ("resources/requests", "gone", lambda s: set_item(bridge(s), "resources", {"limits": bridge(s)["resources"]["limits"]})),
+    ("resources/requests", "bot without", lambda s: set_item(bot(s), "resources", {"limits": bot(s)["resources"]["limits"]})),
+    ("resources/limits", "other", lambda s: set_item(bridge(s), "resources", {**bridge(s)["resources"], "limits": {"cpu": "1", "memory": "64Mi"}})),
+    ("resources/memory-limit-as-specified", "loosened everywhere", lambda s: everywhere(s, "watcher", "resources", {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "65Mi"}})),
+    ("resources/within-limits", "full", lambda s: s.usage.update({WATCHER: Usage(64 * 2**20, 1)})),
+    ("security-context/restricted", "escalation", lambda s: set_item(watcher(s), "securityContext", {**watcher(s)["securityContext"], "allowPrivilegeEscalation": True})),
+    ("security-context/restricted", "no seccomp", lambda s: set_item(bot(s), "securityContext", {**bot(s)["securityContext"], "seccompProfile": None})),
+    ("security-context/restricted", "root in the pod only", lambda s: set_item(pod(s)["initContainers"][0], "securityContext", {**watcher(s)["securityContext"], "runAsUser": 0})),
+    ("exposure/bridge-loopback", "all addresses", lambda s: set_item(bridge(s), "env", [{"name": "BIND_ADDR", "value": "0.0.0.0"}])),
+    ("exposure/no-host-port", "hostPort", lambda s: set_item(watcher(s), "ports", [{"containerPort": 8080, "hostPort": 8080}])),
+    ("exposure/no-host-port", "hostNetwork", lambda s: set_item(pod(s), "hostNetwork", True)),
+    ("exposure/no-service", "by number", lambda s: service_to(s, 8090)),
+    ("exposure/no-service", "by name", rename_bridge_port),
+    ("delivery/webhook-secret-present", "absent", lambda s: s.objects.update({("secrets", "agents"): []})),
+    ("delivery/webhook-secret-present", "newline", lambda s: set_item(obj(s, "secrets", "agents"), "data", {"DISCORD_WEBHOOK_URL": b64(WEBHOOK + "\n")})),
+    ("delivery/webhook-secret-present", "not a URL", lambda s: set_item(obj(s, "secrets", "agents"), "data", {"DISCORD_WEBHOOK_URL": b64("changeme")})),
+    ("delivery/probe-line", "not delivered", lambda s: s.delivery.update({WATCHER: Delivery(delivered=False, seconds=None, error="404")})),
+    ("delivery/backlog", "behind", lambda s: s.metrics.update({WATCHER: HttpAnswer(200, "discord_monitor_lag_seconds 300\n")})),
+    ("secret-scope/env-ref", "agent reads the bot token", lambda s: set_item(workload(s)["containers"][0], "env", secret_env("discord-monitor-bot"))),
+    ("secret-scope/env-ref", "agent reads the webhook", lambda s: set_item(workload(s)["containers"][0], "env", secret_env("discord-secrets"))),
+    ("secret-scope/env-ref", "watcher reads the bot token", lambda s: set_item(watcher(s), "env", secret_env("discord-monitor-bot"))),
+    ("secret-scope/env-ref", "ephemeral container", lambda s: foreign_ephemeral(s, {"env": secret_env("discord-secrets")})),
+    ("secret-scope/env-ref", "init container", lambda s: workload(s)["initContainers"].append({"name": "setup", "env": secret_env("discord-monitor-bot")})),
+    ("secret-scope/env-from", "agent", lambda s: set_item(workload(s)["containers"][0], "envFrom", [{"secretRef": {"name": "discord-secrets"}}])),
+    ("secret-scope/env-from", "bot itself", lambda s: set_item(bot(s), "envFrom", [{"secretRef": {"name": "discord-monitor-bot"}}])),
+    ("secret-scope/volume", "secret", lambda s: volume(s, {"secret": {"secretName": "discord-monitor-bot"}})),
+    ("secret-scope/volume", "csi", lambda s: volume(s, {"csi": {"driver": "d", "nodePublishSecretRef": {"name": "discord-secrets"}}})),
+    ("secret-scope/volume", "not mounted yet", lambda s: workload(s)["volumes"].append({"name": "v", "secret": {"secretName": "discord-secrets"}})),
+    ("secret-scope/projected", "second source", lambda s: volume(s, {"projected": {"sources": [{"configMap": {"name": "c"}}, {"secret": {"name": "discord-monitor-bot"}}]}})),
+    ("secret-scope/image-pull", "webhook", lambda s: set_item(workload(s), "imagePullSecrets", [{"name": "discord-secrets"}])),
+    ("secret-scope/share-process-namespace", "shared", lambda s: set_item(workload(s), "shareProcessNamespace", True)),
+    ("secret-scope/share-process-namespace", "debugger aims at the watcher", lambda s: foreign_ephemeral(s, {"targetContainerName": "discord-watcher"})),
+    ("secret-scope/bot-token-namespace", "same name", lambda s: s.objects[("secrets", "agents")].append({"metadata": {"name": "discord-monitor-bot"}, "type": "Opaque", "data": {}})),
+    ("secret-scope/bot-token-namespace", "same key", lambda s: s.objects[("secrets", "agents")].append({"metadata": {"name": "x"}, "data": {"BOT_TOKEN": ""}})),
+    ("secret-scope/bot-token-namespace", "same value", lambda s: s.objects[("secrets", "agents")].append({"metadata": {"name": "x"}, "data": {"y": b64(TOKEN)}})),
+    ("secret-scope/type-opaque", "basic-auth", lambda s: obj(s, "secrets", "agents").update(type="kubernetes.io/basic-auth")),
+    ("secret-scope/configmap-values", "the very value", lambda s: obj(s, "configmaps", "agents")["data"].update(x=f"url={WEBHOOK}")),
+    ("secret-scope/configmap-values", "a value of the shape", lambda s: obj(s, "configmaps", "agents")["data"].update(x="https://d.example/api/webhooks/1/" + "z" * 30)),
+    ("secret-scope/configmap-values", "literal variable", lambda s: set_item(workload(s)["containers"][0], "env", [{"name": "T", "value": TOKEN}])),
+    ("secret-scope/service-account-token", "mounted", api_token),
+]  # fmt: skip
+
+
+def complaints(snapshot: Snapshot, expect, **options) -> list:
+    findings, _complete = run_checks(CHECKS, View(snapshot, expect), **options)
+    return [item for item in findings if item["verdict"] in ("fail", "warn")]
+
+
+def test_healthy_picture_passes_every_check(snapshot, expect):
+    """Nothing fails and nothing is skipped, so that each negative case below has one cause."""
+    findings, complete = run_checks(CHECKS, View(snapshot, expect))
+    bad = [item for item in findings if item["verdict"] != "pass"]
+    assert bad == []
+    assert complete
+    assert {item["id"] for item in findings} == {check.id for check in CHECKS}
+
+
+@pytest.mark.parametrize(("check_id", "case", "broken"), CASES, ids=[f"{c[0]}: {c[1]}" for c in CASES])
+def test_broken_thing_is_found_by_exactly_its_check(check_id, case, broken, snapshot, expect):
+    """One planted fault, one check that names it."""
+    broken(snapshot)
+    assert {item["id"] for item in complaints(snapshot, expect)} == {check_id}
+
+
+def test_outdated_template_is_found(snapshot, expect):
+    """A new snippet was published: templates are behind, pods agree with their templates."""
+    obj(snapshot, "configmaps", "monitor")["data"]["hash"] = "c" * 64
+    assert {item["id"] for item in complaints(snapshot, expect)} == {"injection/template-current"}
+
+
+def test_every_check_has_a_negative_case():
+    """A check that nothing can make fail proves nothing."""
+    assert {check.id for check in CHECKS} == {case[0] for case in CASES} | {"injection/template-current"}
+
+
+@pytest.mark.parametrize("broken", [case[2] for case in CASES], ids=[f"{c[0]}: {c[1]}" for c in CASES])
+def test_no_finding_holds_a_secret_value(broken, snapshot, expect):
+    """Values are compared in memory only (D6)."""
+    broken(snapshot)
+    findings, _complete = run_checks(CHECKS, View(snapshot, expect))
+    text = json.dumps(findings)
+    assert TOKEN not in text
+    assert WEBHOOK not in text
+
+
+def test_failure_names_container_and_path(snapshot, expect):
+    """Evidence says which container and by which variable."""
+    set_item(workload(snapshot)["containers"][0], "env", secret_env("discord-monitor-bot"))
+    (found,) = complaints(snapshot, expect)
+    assert found["subject"] == {"kind": "Deployment", "namespace": "agents", "name": "coder", "container": "agent"}
+    assert found["evidence"] == "Secret discord-monitor-bot: containers/agent env X"
+    assert "docs/checks.md#secret-scopeenv-ref" in found["hint"]
+
+
+def test_missing_permission_skips_and_says_incomplete(snapshot, expect):
+    """A list that is forbidden is neither a pass nor a failure."""
+    snapshot.unread[("secrets", "agents")] = "no permission to list secrets in agents"
+    findings, complete = run_checks(CHECKS, View(snapshot, expect))
+    skipped = {item["id"] for item in findings if item["verdict"] == "skip"}
+    assert not complete
+    assert {"secret-scope/bot-token-namespace", "secret-scope/type-opaque"} <= skipped
+    assert complaints(snapshot, expect) == []
+    assert "incomplete" not in str(summarise(findings, complete=True))
+
+
+def test_opted_out_workload_is_skipped_with_its_code(snapshot, expect):
+    remove_watcher(snapshot)
+    obj(snapshot, "deployments", "agents")["metadata"]["annotations"] = {"orchestrator.platform/inject": "false"}
+    findings, _complete = run_checks(CHECKS, View(snapshot, expect))
+    (row,) = [item for item in findings if item["id"] == "injection/watcher-present"]
+    assert row["verdict"] == "skip"
+    assert row["evidence"].startswith("opt_out: ")
+
+
+def test_workload_outside_the_selection_needs_no_watcher(snapshot, expect):
+    remove_watcher(snapshot)
+    snapshot.selected = {("Deployment", "agents"): set()}
+    assert complaints(snapshot, expect) == []
+
+
+def empty() -> Snapshot:
+    return Snapshot(
+        server_version="v1.36.3", kubelet_versions=["v1.36.3"], namespaces={"monitor": None, "agents": None}
+    )
+
+
+def test_empty_cluster_in_check_mode_fails_nothing(expect):
+    """The real run would have made all of it before."""
+    findings, _complete = run_checks(CHECKS, View(empty(), expect), lenient=True)
+    assert {item["verdict"] for item in findings} == {"skip", "pass"}
+    assert breaks(findings, "warning") == []
+
+
+def test_namespace_still_to_be_made_fails_nothing_in_check_mode(snapshot, expect):
+    """An agent namespace is added to an installation that stands."""
+    snapshot.namespaces["more"] = None
+    more = expect._replace(agent_namespaces=("agents", "more"))
+    assert complaints(snapshot, more, lenient=True) == []
+    assert {item["id"] for item in complaints(snapshot, more)} == {"preflight/namespaces"}
+
+
+def test_empty_cluster_in_a_real_run_fails(expect):
+    assert {item["id"] for item in complaints(empty(), expect)} == {"preflight/namespaces"}
+
+
+def test_shared_namespace_of_bot_and_agents_fails(snapshot, expect):
+    shared = expect._replace(agent_namespaces=("monitor",))
+    assert "secret-scope/bot-token-namespace" in {item["id"] for item in complaints(snapshot, shared)}
+
+
+def test_finished_and_terminating_pods_do_not_count(snapshot, expect):
+    old = obj(snapshot, "pods", "agents")
+    old["status"]["phase"] = "Succeeded"
+    old["spec"]["hostNetwork"] = True
+    snapshot.delivery, snapshot.metrics = {}, {}
+    assert complaints(snapshot, expect) == []

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""The transport against a small HTTP server: pages, retries, errors, apply, watch."""
+
+from __future__ import annotations
+
+import json
+import threading
+import types
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
+
+
+class Server:
+    """Gives scripted answers by path, in order; the last one stays."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[tuple[int, str, dict]]] = {}
+        self.seen: list[tuple[str, str, dict, dict, bytes]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                url = urlsplit(self.path)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                outer.seen.append((self.command, url.path, parse_qs(url.query), dict(self.headers), body))
+                queue = outer.answers[url.path]
+                status, text, headers = queue.pop(0) if len(queue) > 1 else queue[0]
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(text.encode())), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            do_GET = do_PATCH = answer  # noqa: N815
+
+            def log_message(self, *_args) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+
+    def say(self, path: str, *answers: tuple) -> None:
+        self.answers[path] = [(status, json.dumps(body), extra[0] if extra else {}) for status, body, *extra in answers]
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
+
+
+def cluster_at(url: str, **auth) -> Cluster:
+    params = {**dict.fromkeys(AUTH_ARG_SPEC), "host": url, "api_key": "bearer-canary", **auth}
+    module = types.SimpleNamespace(params=params, requires=lambda *_a: None, server_side_dry_run=False)
+    return Cluster(module, threads=4)
+
+
+def test_list_follows_every_page(server):
+    server.say(
+        "/x",
+        (200, {"items": [{"n": 1}], "metadata": {"continue": "t"}}),
+        (200, {"items": [{"n": 2}], "metadata": {"resourceVersion": "9"}}),
+    )
+    assert cluster_at(server.url).items("/x", labelSelector="a=b") == ([{"n": 1}, {"n": 2}], "9")
+    assert [call[2].get("continue") for call in server.seen] == [None, ["t"]]
+    assert server.seen[1][2]["labelSelector"] == ["a=b"]
+
+
+def test_credentials_travel_in_the_header(server):
+    server.say("/x", (200, {}))
+    cluster_at(server.url).get("/x")
+    headers = {name.lower(): value for name, value in server.seen[0][3].items()}
+    assert headers["authorization"] == "Bearer bearer-canary"
+
+
+def test_impersonation_is_kept(server):
+    server.say("/x", (200, {}))
+    cluster_at(server.url, impersonate_user="jane").get("/x")
+    assert server.seen[0][3]["Impersonate-User"] == "jane"
+
+
+def test_apply_is_server_side_and_never_forced(server):
+    """D1."""
+    server.say("/x", (200, {"metadata": {}}))
+    cluster_at(server.url).apply("/x", {"a": 1}, manager="orchestrator.platform", dry_run=True, whole=False)
+    method, _path, query, headers, body = server.seen[0]
+    assert (method, json.loads(body)) == ("PATCH", {"a": 1})
+    assert query == {"fieldManager": ["orchestrator.platform"], "dryRun": ["All"]}
+    assert headers["Content-Type"] == "application/apply-patch+yaml"
+
+
+def test_busy_server_is_asked_again(server):
+    server.say("/x", (429, {}, {"Retry-After": "0"}), (503, {}), (200, {"ok": True}))
+    assert cluster_at(server.url).get("/x") == {"ok": True}
+    assert len(server.seen) == 3
+
+
+def test_server_that_stays_busy_is_an_error(server):
+    server.say("/x", (429, {"message": "slow down"}, {"Retry-After": "0"}))
+    with pytest.raises(ApiError, match="slow down"):
+        cluster_at(server.url).get("/x")
+    assert len(server.seen) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(403, {"message": "no"}), (409, {"message": "no", "details": {}}), (500, {"message": "no"})]
+)
+def test_status_becomes_an_error_with_the_servers_text(server, status, body):
+    server.say("/x", (status, body))
+    with pytest.raises(ApiError) as caught:
+        cluster_at(server.url).get("/x")
+    assert (caught.value.status, str(caught.value), caught.value.body) == (status, "no", body)
+
+
+def test_absent_object_is_none(server):
+    server.say("/x", (404, {"message": "not found"}))
+    assert cluster_at(server.url).find("/x") is None
+
+
+def test_refused_credentials_name_the_remedy(server):
+    server.say("/x", (401, {"message": "Unauthorized"}))
+    with pytest.raises(ApiError, match="check kubeconfig, context or token"):
+        cluster_at(server.url).get("/x")
+
+
+def test_unreachable_server_is_one_sentence(server):
+    server.http.shutdown()
+    server.http.server_close()
+    with pytest.raises(ClusterError, match="gave no answer") as caught:
+        cluster_at(server.url).get("/x")
+    assert "bearer-canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["<html>", "[1"])
+def test_answer_that_is_not_json_is_an_error(server, text):
+    server.answers["/x"] = [(200, text, {})]
+    with pytest.raises(ClusterError, match="not JSON"):
+        cluster_at(server.url).get("/x")
+
+
+def test_missing_kubeconfig_names_it(tmp_path):
+    with pytest.raises(ClusterError, match="check kubeconfig and context"):
+        cluster_at("", host=None, api_key=None, kubeconfig=str(tmp_path / "nope"))
+
+
+def test_results_keep_the_order_of_the_items(server):
+    for number in range(20):
+        server.say(f"/{number}", (200, {"n": number}))
+    cluster = cluster_at(server.url)
+    assert [item["n"] for item in cluster.each(lambda number: cluster.get(f"/{number}"), range(20))] == list(range(20))
+    assert cluster.calls == 20
+
+
+def test_proxied_answer_is_returned_whatever_its_status(server):
+    server.answers["/p"] = [(503, "delivery fails", {})]
+    assert cluster_at(server.url).read_text("/p") == (503, "delivery fails")
+
+
+def test_follow_lists_then_watches_then_lists_again(server):
+    events = [
+        {"type": "MODIFIED", "object": {"n": 2}},
+        {"type": "ERROR", "object": {"code": 410}},
+        {"type": "MODIFIED", "object": {"n": "after the error"}},
+    ]
+    stream = "".join(json.dumps(event) + "\n" for event in events)
+    first = json.dumps({"items": [{"n": 1}], "metadata": {"resourceVersion": "5"}})
+    again = json.dumps({"items": [{"n": 3}], "metadata": {}})
+    server.answers["/x"] = [(200, first, {}), (200, stream, {}), (200, again, {})]
+    seen, stop = [], threading.Event()
+
+    def deliver(event: str, item: dict) -> None:
+        seen.append((event, item["n"]))
+        if item["n"] == 3:
+            stop.set()
+
+    cluster_at(server.url).follow("/x", deliver, stop)
+    assert seen == [("ADDED", 1), ("MODIFIED", 2), ("ADDED", 3)]
+    assert server.seen[1][2]["resourceVersion"] == ["5"]

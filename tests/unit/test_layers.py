@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Import contracts: modules above transport and presentation, these above pure planning; nothing imports upwards."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+PREFIX = "ansible_collections.orchestrator.platform.plugins.module_utils."
+
+# From the bottom up; a file imports only from layers below it, or from files named before it in its own layer.
+PURE = [
+    "_errors", "_versions", "_quantities", "_workloads", "_redact", "_fields", "_snippet", "_rollout", "_sidecar",
+    "_snapshot", "_findings", "_checks_chart", "_checks_runtime", "_checks_secrets", "_catalogue", "_report",
+]  # fmt: skip
+TRANSPORT = ["_cluster", "_waiting", "_collect"]
+ORDER = [*PURE, *TRANSPORT]
+# What would make a pure file talk to somebody.
+OUTSIDE = {
+    "socket",
+    "ssl",
+    "urllib",
+    "urllib3",
+    "requests",
+    "kubernetes",
+    "websocket",
+    "subprocess",
+    "os",
+    "pathlib",
+    "threading",
+    "time",
+}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {item.name for item in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == PREFIX.rstrip("."):
+                names |= {PREFIX + item.name for item in node.names}
+            else:
+                names.add(node.module)
+    return names
+
+
+def own(names: set[str]) -> set[str]:
+    return {name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_imports_point_downwards(name):
+    below = set(ORDER[: ORDER.index(name)])
+    assert own(imported(PLUGINS / "module_utils" / f"{name}.py")) <= below
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_files_do_no_io(name):
+    roots = {item.partition(".")[0] for item in imported(PLUGINS / "module_utils" / f"{name}.py")}
+    assert not roots & OUTSIDE
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_nothing_below_the_modules_knows_ansible(name):
+    """No AnsibleModule below the module; the transport may use kubernetes.core's configuration."""
+    names = imported(PLUGINS / "module_utils" / f"{name}.py")
+    assert not {item for item in names if item == "ansible" or item.startswith("ansible.")}
+    if name != "_cluster":
+        assert not {item for item in names if item.startswith("ansible_collections.kubernetes")}
+
+
+def test_only_one_file_talks_to_the_api_server():
+    talkers = {
+        name
+        for name in ORDER
+        if {"urllib3", "kubernetes", "kubernetes.client"} & imported(PLUGINS / "module_utils" / f"{name}.py")
+    }
+    assert talkers == {"_cluster"}
+
+
+def test_the_lists_above_name_files_that_exist():
+    assert {f"{name}.py" for name in ORDER} <= {path.name for path in (PLUGINS / "module_utils").glob("_*.py")}
