@@ -31,7 +31,7 @@ demo: venv ## A cluster from nothing, the whole stack on it, a replayed agent, a
 
 .PHONY: demo-clean
 demo-clean: venv ## Remove what `make demo` made
-	@hack/only-one demo $(PLAYBOOK) playbooks/demo.yml -e demo_state=absent
+	@hack/only-one demo $(PLAYBOOK) playbooks/demo_clean.yml
 
 .PHONY: test
 test: venv ## Everything CI runs: lint, unit, charts, sanity, molecule; ends with the counts
@@ -42,7 +42,7 @@ lint: venv ## ansible-lint (production), yamllint, ruff, mypy, docs, shellcheck,
 	@$(RUN) lint
 
 .PHONY: unit
-unit: venv ## Unit tests of plugins and tools, tests of the programs, of the tarball and of the bad inputs
+unit: venv ## Unit tests of plugins and tools, tests of the programs and of the tarball
 	@$(RUN) unit
 
 .PHONY: charts

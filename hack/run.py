@@ -110,7 +110,6 @@ def unit() -> list[Step]:
         pytest_step("unit", "tests/unit", workers=2),
         pytest_step("runtime", "tests", cwd=ROOT / "runtime", workers=2),
         pytest_step("packaging", "tests/packaging"),
-        pytest_step("bad_input", "tests/bad_input", workers=2),
     ]
 
 

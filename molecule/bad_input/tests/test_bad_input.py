@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Bad input stops site.yml before it writes, with one sentence that says what, where and how to mend it."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import re
+import threading
+
+import pytest
+from real_cluster import STATE, again
+
+testinfra_hosts = ["local://"]
+
+URL = "https://discord.com/api/webhooks/123456789012345678/canary-of-the-bad-inputs-1f7e"
+
+# id: variables that differ from a good run -> what the sentence says (a regular expression over one line of output)
+CASES = {
+    "kubeconfig-missing": ({"platform_kubeconfig": "/nowhere/kubeconfig"}, r"/nowhere/kubeconfig.* does not exist"),
+    "context-wrong": ({"platform_context": "mars"}, r"mars.*(has|contexts?).*kind-orch-test"),
+    "no-permission": ({"platform_kubeconfig": f"{STATE}/kubeconfig-nobody"}, r"system:serviceaccount:bad-users:nobody may not .*Have an administrator"),
+    "neither-token-nor-secret": ({"secrets_bot_token": ""}, r"No bot token is given for namespace bad-monitor, .*Set secrets_bot_token"),
+    "token-with-newline": ({"secrets_bot_token": "canary-of-the-bad-inputs-1f7e\n"}, r"secrets_bot_token ends with a line break: give it without one"),
+    "webhook-is-none": ({"secrets_webhook_url": "https://example.org/canary-of-the-bad-inputs-1f7e"}, r"secrets_webhook_url is not a webhook URL"),
+    "webhook-of-another-host": ({"secrets_webhook_url": URL.replace("discord.com", "example.org"), "secrets_webhook_allow_custom": False}, r"secrets_webhook_url .*not one of https://discord.com"),
+    "namespace-in-deletion": ({"platform_agent_namespaces": ["bad-ending"]}, r"Namespace bad-ending is being deleted.*Wait until it is gone"),
+    "values-break-the-schema": ({"discord_monitor_values": {"batchSize": 99}}, r"batchSize.*10"),
+    "unknown-value": ({"discord_monitor_values": {"batchsize": 5}}, r"batchsize"),
+    "bot-beside-agents": ({"platform_agent_namespaces": ["bad-monitor"]}, r"bad-monitor.*agent"),
+}  # fmt: skip
+
+
+def good() -> dict:
+    """A run into namespaces that do not exist yet."""
+    return {
+        "platform_monitor_namespace": "bad-monitor",
+        "platform_agent_namespaces": ["bad-agents"],
+        "secrets_webhook_url": URL,
+    }
+
+
+def refused(cluster, variables: dict, expected: str, *args: str) -> str:
+    """Output of a site.yml that must fail; the sentence is in it and the canary is not."""
+    before = set(cluster.kubectl("get", "namespaces", "--output=name").split())
+    output = again("site", cluster, "--extra-vars", json.dumps({**good(), **variables}), *args, check=False)
+    assert re.search(r"^localhost +: .*failed=[1-9]", output, re.MULTILINE), output[-3000:]
+    one_line = re.sub(r"\s+", " ", output.replace("\\n", " "))
+    assert re.search(expected, one_line), output[-3000:]
+    assert "canary-of-the-bad-inputs" not in output
+    assert "Traceback" not in output
+    assert set(cluster.kubectl("get", "namespaces", "--output=name").split()) == before, (
+        "something was written all the same"
+    )
+    return output
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_refused_in_one_sentence(cluster, case):
+    """Before anything is written, and with no value of a secret in it, also at -vvv with --diff."""
+    variables, expected = CASES[case]
+    refused(cluster, variables, expected, "-vvv", "--diff")
+
+
+def test_all_problems_are_told_at_once(cluster):
+    """Two mistakes cost one run, not two."""
+    variables = {
+        "secrets_bot_token": "canary-of-the-bad-inputs-1f7e\n",
+        "secrets_webhook_url": "no url",
+        "platform_agent_namespaces": ["bad-ending"],
+    }
+    output = refused(cluster, variables, "secrets_bot_token ends with a line break")
+    assert "secrets_webhook_url is not a webhook URL" in output
+    assert "bad-ending is being deleted" in output
+
+
+def test_a_release_that_a_killed_helm_left(cluster):
+    """The sentence names the release, its state and the way out; with that option set the run goes on."""
+    namespace = "bad-pending"
+    cluster.kubectl("create", "namespace", namespace)
+    try:
+        cluster.kubectl("create", "--filename=-", stdin=json.dumps(pending_release(namespace)))
+        variables = {"platform_monitor_namespace": namespace}
+        refused(
+            cluster,
+            variables,
+            rf"{namespace}/discord-monitor has been in pending-install .*discord_monitor_recover: true",
+        )
+    finally:
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def pending_release(namespace: str) -> dict:
+    """A release record as a Helm that was killed during its first install leaves it."""
+    labels = {"owner": "helm", "name": "discord-monitor", "status": "pending-install", "version": "1"}
+    meta = {"name": "sh.helm.release.v1.discord-monitor.v1", "namespace": namespace, "labels": labels}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "helm.sh/release.v1",
+        "metadata": meta,
+        "data": {"release": "SDRzSUFBQUFBQUFBLzZ1dUJRQkR2NmFqQWdBQUFBPT0="},
+    }
+
+
+class OldServer(http.server.BaseHTTPRequestHandler):
+    """The one answer of an API server that is older than the floor; nothing else of it can run here."""
+
+    def do_GET(self):
+        body = json.dumps({"major": "1", "minor": "27", "gitVersion": "v1.27.16"}).encode()
+        self.send_response(200 if self.path.startswith("/version") else 403)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_server_below_the_floor(cluster):
+    """D15: 1.29 is the oldest version; the sentence names both versions."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OldServer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        kubeconfig = STATE / "kubeconfig-old"
+        entry = {"server": f"http://127.0.0.1:{server.server_port}"}
+        context = {"cluster": "old", "user": "old"}
+        kubeconfig.write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "old", "clusters": [{"name": "old", "cluster": entry}],
+            "contexts": [{"name": "old", "context": context}], "users": [{"name": "old", "user": {}}],
+        }), encoding="utf-8")  # fmt: skip
+        refused(
+            cluster,
+            {"platform_kubeconfig": str(kubeconfig)},
+            r"Kubernetes v1\.27\.16.*oldest supported version is 1\.29",
+        )
+    finally:
+        server.shutdown()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Each role works by include_role from a foreign project, with the collection installed from its tarball."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from real_cluster import STATE, containers
+
+testinfra_hosts = ["local://"]
+
+FOREIGN = STATE / "foreign"
+ROLES = ["preflight", "secrets", "discord_monitor", "sidecar", "verify"]
+
+
+def play(cluster, tags: str) -> str:
+    env = {
+        **cluster.env,
+        "ANSIBLE_COLLECTIONS_PATH": str(FOREIGN / "collections"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_CONFIG": "/dev/null",
+    }
+    for name in ("ANSIBLE_LOG_PATH", "ANSIBLE_CALLBACKS_ENABLED", "ANSIBLE_DIFF_ALWAYS"):
+        env.pop(name, None)
+    argv = [
+        "ansible-playbook",
+        "-i",
+        "localhost,",
+        "--extra-vars",
+        "ansible_python_interpreter={{ansible_playbook_python}}",
+    ]
+    done = subprocess.run(
+        [*argv, "playbook.yml", "--tags", tags], cwd=FOREIGN, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{tags} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-1000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def runs(cluster) -> dict[str, str]:
+    """Output of every role, each in a run of its own, in the order of site.yml."""
+    return {role: play(cluster, role) for role in ROLES}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_role_alone_does_its_part(runs, role):
+    """It ran tasks and failed none."""
+    recap = re.search(r"^localhost +: ok=(\d+) .*failed=0 ", runs[role], re.MULTILINE)
+    assert recap, runs[role][-2000:]
+    assert int(recap[1]) >= 2
+
+
+def test_the_chart_of_the_installation_was_used(runs, cluster):
+    """The bot runs, and its release came from the installed collection."""
+    (bot,) = cluster.objects("deployments", "inc-monitor")
+    assert bot["status"].get("readyReplicas") == 1
+
+
+def test_the_agent_is_watched(runs, cluster):
+    """The sidecar is in the foreign project's agent."""
+    (agent,) = cluster.objects("deployments", "inc-agents")
+    assert "discord-watcher" in [c["name"] for c in containers(agent["spec"]["template"]["spec"])]
+
+
+def test_a_second_pass_changes_nothing(runs, cluster):
+    """All roles again, in one run."""
+    assert re.search(r"^localhost +: .*changed=0 .*failed=0 ", play(cluster, "all"), re.MULTILINE)

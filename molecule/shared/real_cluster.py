@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""The cluster under test, read through kubectl, and what arrived in the fake Discord.
+
+Only names are read from Secrets; their data is compared inside this process and never printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+STATE = ROOT / ".ansible" / "molecule"
+
+Json = dict[str, Any]
+
+
+class Cluster:
+    """kubectl against the kubeconfig of the scenarios, and nothing else."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self.kubeconfig = kubeconfig
+        self.env = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{ROOT}/.ansible/bin:{os.environ['PATH']}"}
+
+    def kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
+        """Standard output of one kubectl call; its error text is part of the failure."""
+        done = subprocess.run(
+            ["kubectl", *args], env=self.env, input=stdin, capture_output=True, text=True, check=False, timeout=120
+        )
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(args)}: {done.stderr.strip()[:2000]}")
+        return done.stdout
+
+    def objects(self, kind: str, namespace: str | None = None, selector: str = "") -> list[Json]:
+        """All objects of a kind, in one namespace or in all."""
+        where = ["--namespace", namespace] if namespace else ["--all-namespaces"]
+        chosen = ["--selector", selector] if selector else []
+        listed: list[Json] = json.loads(self.kubectl("get", kind, *where, *chosen, "--output=json"))["items"]
+        return listed
+
+    def get(self, kind: str, name: str, namespace: str) -> Json:
+        """One object."""
+        found: Json = json.loads(self.kubectl("get", kind, name, "--namespace", namespace, "--output=json"))
+        return found
+
+    def raw(self, path: str) -> Any:
+        """A GET through the API server, decoded from JSON."""
+        return json.loads(self.kubectl("get", "--raw", path))
+
+    def execute(self, pod: Json, container: str, *argv: str) -> str:
+        """Output of a command inside a container."""
+        meta = pod["metadata"]
+        return self.kubectl(
+            "exec", "--namespace", meta["namespace"], meta["name"], "--container", container, "--", *argv
+        )
+
+    def until(self, truth: Callable[[], Any], what: str, timeout_s: float = 90) -> Any:
+        """The first true answer; polls four times a second and says what was waited for when time is up."""
+        deadline = time.monotonic() + timeout_s
+        while not (answer := truth()):
+            assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
+            time.sleep(0.25)
+        return answer
+
+
+class FakeDiscord:
+    """The fake Discord of the cluster, through the API server's Service proxy."""
+
+    def __init__(self, cluster: Cluster, namespace: str = "discord-fake") -> None:
+        self.cluster = cluster
+        self.proxy = f"/api/v1/namespaces/{namespace}/services/fake-discord:8081/proxy"
+        self.namespace = namespace
+
+    def messages(self) -> list[Json]:
+        """Everything that arrived, oldest first."""
+        answer = self.cluster.raw(f"{self.proxy}/messages")
+        found: list[Json] = answer["messages"] if isinstance(answer, dict) else answer
+        return found
+
+    def control(self, **settings: Any) -> None:
+        """Switch a fault on or off."""
+        self.cluster.kubectl("create", "--raw", f"{self.proxy}/control", "--filename=-", stdin=json.dumps(settings))
+
+
+def containers(pod_spec: Json) -> list[Json]:
+    """All containers of a pod or template; a native sidecar sits in initContainers (D14)."""
+    return [c for key in ("initContainers", "containers", "ephemeralContainers") for c in pod_spec.get(key) or []]
+
+
+def named(pod_spec: Json, name: str) -> Json:
+    """The one container of that name."""
+    (found,) = [c for c in containers(pod_spec) if c["name"] == name]
+    return found
+
+
+def statuses(pod: Json) -> dict[str, Json]:
+    """Container name -> status, over all three lists."""
+    keys = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    return {s["name"]: s for key in keys for s in pod["status"].get(key) or []}
+
+
+def again(playbook: str, cluster: Cluster, *args: str, check: bool = True) -> str:
+    """Output of one of our playbooks, run as the scenario ran it; further arguments go to ansible-playbook."""
+    argv = [
+        "ansible-playbook",
+        f"--inventory={ROOT}/molecule/inventory.yml",
+        f"--extra-vars=@{ROOT}/molecule/shared/platform.yml",
+        f"orchestrator.platform.{playbook}",
+        *args,
+    ]
+    env = {
+        **cluster.env,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible" / "collections"),
+        "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    env.pop("ANSIBLE_LOG_PATH", None)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=600)
+    if check and done.returncode:
+        raise AssertionError(
+            f"{playbook} {' '.join(args)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-1000:]}"
+        )
+    return done.stdout + done.stderr

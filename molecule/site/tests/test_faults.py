@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""The webhook endpoint goes away: liveness restarts the watcher, and nobody else moves (DM-120, DM-167, DM-A01, D8)."""
+
+from __future__ import annotations
+
+import pytest
+
+from real_cluster import statuses
+
+testinfra_hosts = ["local://"]
+
+
+def identity(pod, *, without: str):
+    """restartCount, containerID and start of every container but one, and whether the pod is Ready."""
+    found = {
+        name: (s["restartCount"], s.get("containerID"), s["state"].get("running", {}).get("startedAt"))
+        for name, s in statuses(pod).items()
+        if name != without
+    }
+    return found, pod["metadata"]["uid"]
+
+
+@pytest.fixture
+def outage(discord):
+    """Discord answers every post with 503, until the test is over."""
+    discord.control(mode="error")
+    yield
+    discord.control(mode="ok")
+
+
+def test_only_the_watcher_is_restarted(cluster, agent_pod, outage):
+    """Within the outage limit of 5 s and three probes 10 s apart."""
+    before = identity(agent_pod, without="discord-watcher")
+    meta = agent_pod["metadata"]
+    count = statuses(agent_pod)["discord-watcher"]["restartCount"]
+
+    def restarted():
+        pod = cluster.get("pod", meta["name"], meta["namespace"])
+        ready = {c["type"]: c["status"] for c in pod["status"]["conditions"]}["Ready"]
+        now = statuses(pod)["discord-watcher"]
+        assert ready == "True" or now["restartCount"] > count, "readiness failed before liveness acted"
+        return pod if now["restartCount"] > count else None
+
+    after = cluster.until(restarted, "liveness has restarted the watcher", timeout_s=120)
+    assert identity(after, without="discord-watcher") == before
+
+
+def test_no_line_is_lost_over_an_outage(cluster, discord, agent_pod):
+    """What the agent wrote while Discord was away arrives afterwards, in order (the numbers in test_delivery hold)."""
+    meta = agent_pod["metadata"]
+    count = len(discord.messages())
+    cluster.until(lambda: len(discord.messages()) > count, "messages arrive again", timeout_s=120)
+    pod = cluster.get("pod", meta["name"], meta["namespace"])
+    assert statuses(pod)["discord-watcher"]["state"].get("running")
