@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 """Runs the stages of `make test` one after the other and ends with one line of counts.
@@ -87,7 +87,7 @@ def is_shell(path: Path) -> bool:
 
 def lint() -> list[Step]:
     """Linters of every kind of file; nothing is rewritten."""
-    python_files = ["plugins", "bench", "hack/run.py", "tools/toolbox"]
+    python_files = ["plugins", "bench", "hack/run.py", "tools/toolbox.py", "tools/toolchain"]
     present = [name for name in python_files if (ROOT / name).exists()]
     steps = [
         Step("ansible-lint", ["ansible-lint"]),

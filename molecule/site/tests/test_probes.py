@@ -12,7 +12,7 @@ from real_cluster import named, statuses
 
 testinfra_hosts = ["local://"]
 
-HTTP = {"path": "/healthz", "port": "health", "scheme": "HTTP"}
+HTTP = {"path": "/healthz", "port": 8080, "scheme": "HTTP"}
 
 
 @pytest.mark.parametrize("probe", ["livenessProbe", "readinessProbe"])
