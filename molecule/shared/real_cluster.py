@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -19,6 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".ansible" / "molecule"
 
 Json = dict[str, Any]
+
+# What molecule sets for its own playbooks and a playbook run by a test must not inherit.
+MOLECULES_OWN = (
+    "ANSIBLE_LOG_PATH",
+    "ANSIBLE_LOG_VERBOSITY",
+    "ANSIBLE_VERBOSITY",
+    "ANSIBLE_FORCE_COLOR",
+    "ANSIBLE_DIFF_ALWAYS",
+    "ANSIBLE_CALLBACKS_ENABLED",
+    "ANSIBLE_CONFIG",
+)
 
 
 class Cluster:
@@ -79,8 +91,12 @@ class FakeDiscord:
 
     def messages(self) -> list[Json]:
         """Everything that arrived, oldest first."""
-        answer = self.cluster.raw(f"{self.proxy}/messages")
-        found: list[Json] = answer["messages"] if isinstance(answer, dict) else answer
+        found: list[Json] = self.cluster.raw(f"{self.proxy}/messages")["messages"]
+        return found
+
+    def stats(self) -> Json:
+        """Requests by status, and what is kept."""
+        found: Json = self.cluster.raw(f"{self.proxy}/stats")
         return found
 
     def control(self, **settings: Any) -> None:
@@ -105,26 +121,36 @@ def statuses(pod: Json) -> dict[str, Json]:
     return {s["name"]: s for key in keys for s in pod["status"].get(key) or []}
 
 
-def again(playbook: str, cluster: Cluster, *args: str, check: bool = True) -> str:
-    """Output of one of our playbooks, run as the scenario ran it; further arguments go to ansible-playbook."""
-    argv = [
-        "ansible-playbook",
-        f"--inventory={ROOT}/molecule/inventory.yml",
-        f"--extra-vars=@{ROOT}/molecule/shared/platform.yml",
-        f"orchestrator.platform.{playbook}",
-        *args,
-    ]
-    env = {
-        **cluster.env,
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible" / "collections"),
-        "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+def ansible_playbook(
+    cluster: Cluster,
+    *args: str,
+    cwd: Path = ROOT,
+    collections: Path = ROOT / ".ansible" / "collections",
+    check: bool = True,
+) -> str:
+    """Output of an ansible-playbook that a test runs: plain, and without what molecule sets for its own playbooks."""
+    env = {name: value for name, value in cluster.env.items() if name not in MOLECULES_OWN}
+    env |= {
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
         "ANSIBLE_NOCOLOR": "1",
+        "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
     }
-    env.pop("ANSIBLE_LOG_PATH", None)
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=600)
+    argv = ["ansible-playbook", *args]
+    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=600)
     if check and done.returncode:
         raise AssertionError(
-            f"{playbook} {' '.join(args)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-1000:]}"
+            f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-1000:]}"
         )
     return done.stdout + done.stderr
+
+
+def again(playbook: str, cluster: Cluster, *args: str, check: bool = True) -> str:
+    """Output of one of our playbooks, run as the scenario ran it; further arguments go to ansible-playbook."""
+    inputs = [f"--inventory={ROOT}/molecule/inventory.yml", f"--extra-vars=@{ROOT}/molecule/shared/platform.yml"]
+    return ansible_playbook(cluster, *inputs, f"orchestrator.platform.{playbook}", *args, check=check)
+
+
+def succeeded(output: str) -> re.Match[str] | None:
+    """The recap of localhost when no task failed: groups are the counts of ok and changed."""
+    return re.search(r"^localhost +: ok=(\d+) +changed=(\d+) +unreachable=0 +failed=0 ", output, re.MULTILINE)

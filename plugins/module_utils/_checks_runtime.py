@@ -164,9 +164,7 @@ def bridge_exec(view: View, namespace: str) -> Iterator[Result]:
 def answers(view: View, namespace: str) -> Iterator[Result]:
     """Judge the answers collected before."""
     watcher, bridge = view.our_names()
-    for bearer, _place, container in view.ours(namespace):
-        if bearer.kind != "Pod":
-            continue
+    for bearer, _place, container in view.ours(namespace, pods_only=True):
         name, who = container["name"], about(bearer, container)
         if not is_running(bearer.obj, name):
             yield failed(who, "the container does not run")
@@ -281,8 +279,8 @@ def within_limits(view: View, namespace: str) -> Iterator[Result]:
     reason = view.snapshot.unread.get(("usage", ""))
     if reason is not None:
         raise UnreadableError(reason)
-    for bearer, _place, container in view.ours(namespace):
-        if bearer.kind != "Pod" or not is_running(bearer.obj, container["name"]):
+    for bearer, _place, container in view.ours(namespace, pods_only=True):
+        if not is_running(bearer.obj, container["name"]):
             continue
         who, limit = about(bearer, container), dig(container, "resources", "limits", "memory")
         usage = view.snapshot.usage.get((namespace, bearer.name, container["name"]))

@@ -341,9 +341,7 @@ def _plain(view: View, namespace: str, name: str, key: str) -> str | None:
 )
 def service_account_token(view: View, namespace: str) -> Iterator[Result]:
     """Follow the mount to its volume: an emptyDir at that path is a way to close it."""
-    for bearer, _place, container in view.ours(namespace):
-        if bearer.kind != "Pod":
-            continue
+    for bearer, _place, container in view.ours(namespace, pods_only=True):
         mounted = {item["name"] for item in container.get("volumeMounts") or [] if item.get("mountPath") == _TOKEN_PATH}
         tokens = {
             item["name"]

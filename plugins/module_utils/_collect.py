@@ -14,6 +14,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._cluster imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    ALWAYS_READ,
     BOT,
     RESOURCES,
     Delivery,
@@ -68,8 +69,8 @@ class Collector:
         expect, jobs = self._expect, []
         for namespace in expect.namespaces():
             jobs.append(("namespace", namespace))
-            # pods and configmaps carry what nearly every check asks: containers and the published snippet
-            jobs += [(name, namespace) for name in RESOURCES if name in needs or name in ("configmaps", "deployments")]
+            # Whether the platform is installed, and the names of our containers, is asked whatever is selected.
+            jobs += [(name, namespace) for name in RESOURCES if name in needs or name in ALWAYS_READ]
             if self._selector and namespace in expect.agent_namespaces:
                 jobs += [("selected:" + kind, namespace) for kind in expect.target_kinds]
         jobs += [("version", ""), ("nodes", "")] if needs & {"version", "nodes"} else []
@@ -125,13 +126,13 @@ class Collector:
         found = []
         for namespace in self._expect.namespaces():
             try:
-                ours = list(self.view.ours(namespace))
+                ours = list(self.view.ours(namespace, pods_only=True))
             except UnreadableError:
                 continue  # the check that needs it says why
             for bearer, _place, container in ours:
                 name = container["name"]
                 wanted = name == watcher or (bot_too and name == BOT)
-                if wanted and bearer.kind == "Pod" and is_running(bearer.obj, name):
+                if wanted and is_running(bearer.obj, name):
                     found.append(((namespace, bearer.name, name), bearer.obj, container))
         return found
 

@@ -44,7 +44,8 @@ RESOURCES: dict[str, str] = {
     "secrets": "/api/v1",
     "releases": "/api/v1",  # Secrets of Helm, metadata only
 }
-WORKLOAD_RESOURCES = tuple(kind.plural for kind in (*KINDS.values(), JOB))
+# Read for every selection of checks: they hold the published snippet and the bot.
+ALWAYS_READ = ("configmaps", "deployments")
 
 
 class UnreadableError(Exception):
@@ -201,10 +202,10 @@ class View:
                 if container.get("name") in names:
                     yield bearer, place, container
 
-    def ours(self, namespace: str) -> Iterator[tuple[Bearer, str, Obj]]:
+    def ours(self, namespace: str, *, pods_only: bool = False) -> Iterator[tuple[Bearer, str, Obj]]:
         """Our own containers: watcher and bridge in agent namespaces, the bot in the monitor's."""
         watcher, bridge = self.our_names()
-        for bearer in self.bearers(namespace):
+        for bearer in self.pods(namespace) if pods_only else self.bearers(namespace):
             for place, container in containers_of(bearer.spec):
                 name = container.get("name")
                 if name in (watcher, bridge) or (name == BOT and self.is_bot(bearer.obj)):

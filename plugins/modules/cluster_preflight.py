@@ -105,7 +105,6 @@ options:
         description: Key that has to be there and not empty.
         type: str
         required: true
-        no_log: false
       purpose:
         description: What the Secret holds, in words, for the message.
         type: str
@@ -193,8 +192,8 @@ namespaces:
       ours: false
 releases:
   description:
-    - For each release its latest record. RV(releases[].status) is empty when there is none.
-    - RV(releases[].differences) names the values and chart fields that an upgrade would change, without their contents.
+    - For each release its latest record. C(status) is empty when there is none.
+    - C(differences) names the values and chart fields that an upgrade would change, without their contents.
   returned: always
   type: list
   elements: dict

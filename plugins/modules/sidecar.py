@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Module sidecar: injects the published snippet into any number of workloads, or removes it."""
 
 from __future__ import annotations
@@ -216,7 +217,6 @@ timings:
 
 import typing as t
 
-import yaml
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
@@ -540,6 +540,8 @@ def _shown(row: Row) -> dict[str, str]:
 
 
 def _yaml(view: Obj) -> str:
+    import yaml  # the module's start has made sure that it is there
+
     return yaml.safe_dump(redact(view), sort_keys=True, default_flow_style=False) if view else ""
 
 

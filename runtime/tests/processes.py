@@ -64,9 +64,11 @@ def get(url: str, *, data: bytes | None = None, method: str | None = None, heade
 class Discord:
     """A fake Discord inside the test process."""
 
-    def __init__(self, *, bucket=None, bot_token_sha256: str = "", port: int = 0) -> None:
+    def __init__(self, *, bucket=None, bot_token_sha256: str = "", port: int = 0, tls=None) -> None:
         self.fake = FakeDiscord(bucket=bucket, bot_token_sha256=bot_token_sha256)
         self._server = make_server(port, self.fake, address="127.0.0.1")
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self.base = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.base}/api/v10"

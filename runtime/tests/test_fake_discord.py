@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import time
@@ -125,3 +126,13 @@ def test_page_cannot_run_what_a_message_says(discord):
 def test_page_parts_are_served(discord):
     for path in ("/page.js", "/page.css", "/messages", "/stats", "/healthz"):
         assert get(discord.base + path)[0] == 200
+
+
+def test_a_body_in_chunks_is_read(discord):
+    """The API server's proxy sends bodies that way."""
+    connection = http.client.HTTPConnection(discord.base.removeprefix("http://"), timeout=5)
+    connection.request("POST", "/control", body=iter([b'{"mode":', b' "gone"}']), encode_chunked=True)
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["mode"]) == (200, "gone")
+    connection.close()
+    assert get(f"{discord.base}/control")[1]["mode"] == "gone"

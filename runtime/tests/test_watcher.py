@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from processes import SRC, TOKEN, Discord, Session, get, row, wait_for
+from processes import SRC, TOKEN, Discord, Session, free_port, get, row, wait_for
 
 from platform_demo import fake_discord
 from platform_demo.sample_agent import Settings as AgentSettings
@@ -212,7 +212,12 @@ def test_sigterm_in_an_outage_ends_in_time_and_keeps_the_lines(watch, session, d
 
 def test_sigterm_while_starting_is_not_lost(watch, session, discord, home):
     """The handler stands before the imports: a SIGTERM during start-up ends the program with status 0."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), "STATE_PATH": str(home / "s"), "HEALTH_PORT": "0"}
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SRC),
+        "STATE_PATH": str(home / "s"),
+        "HEALTH_PORT": str(free_port()),
+    }
     code = (
         "import os, signal, sys\n"
         "from discord_monitor import lifecycle\n"

@@ -28,7 +28,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report impo
     show_subject,
     text_lines,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import RESOURCES, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import ALWAYS_READ, RESOURCES, View
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = {"version", "nodes", "health", "metrics", "usage", "delivery"}
@@ -47,6 +47,25 @@ def test_check_is_described(check: Check):
     assert not check.title.endswith(".")
     assert check.mend.endswith(".")
     assert f"\n## {check.id}\n" in manual()
+
+
+class RecordingView(View):
+    """Remembers which lists a check asks for."""
+
+    asked: set[str]
+
+    def objects(self, resource, namespace):
+        self.asked.add(resource)
+        return super().objects(resource, namespace)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
+def test_check_declares_every_list_it_reads(check: Check, snapshot, expect):
+    """What is not declared is not collected, and an empty list looks like a pass."""
+    view = RecordingView(snapshot, expect)
+    view.asked = set()
+    run_checks([check], view)
+    assert view.asked <= set(check.needs) | set(ALWAYS_READ)
 
 
 def test_ids_are_unique():

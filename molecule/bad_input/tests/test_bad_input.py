@@ -10,6 +10,7 @@ import re
 import threading
 
 import pytest
+
 from real_cluster import STATE, again
 
 testinfra_hosts = ["local://"]

@@ -5,7 +5,7 @@
 A writer that closes after each line would give the reader an end of file after each line, so the descriptor is kept.
 """
 
-# Os.path instead of pathlib saves 0.7 MiB in every agent's pod.
+# The module os instead of pathlib saves 0.7 MiB in every agent's pod.
 # ruff: noqa: PTH101
 
 from __future__ import annotations

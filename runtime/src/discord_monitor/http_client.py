@@ -5,10 +5,15 @@
 Errors never carry the path: it may be a credential.
 """
 
+# The module os instead of pathlib saves 0.7 MiB in every agent's pod.
+# ruff: noqa: PTH208
+
 from __future__ import annotations
 
 import http.client
+import os
 import select
+import ssl
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -40,11 +45,7 @@ class HttpClient:
         self._port = parts.port
         self._read_limit_s = read_limit_s
         self._connection: http.client.HTTPConnection | None = None
-        self._tls = None
-        if parts.scheme == "https":
-            import ssl  # noqa: PLC0415 - two megabytes that a plain http endpoint does not need
-
-            self._tls = ssl.create_default_context()
+        self._tls = tls_context() if parts.scheme == "https" else None
 
     def request(self, method: str, path: str, *, body: bytes | None = None, headers: dict[str, str]) -> Answer:
         """Send and read the whole answer. Raises TransportError; it may have been carried out all the same."""
@@ -84,6 +85,26 @@ class HttpClient:
         fresh.sock.settimeout(self._read_limit_s)
         self._connection = fresh
         return fresh
+
+
+def tls_context() -> ssl.SSLContext:
+    """Verifies certificate and host name against the system's authorities.
+
+    Where those stand in a folder by their hash (Debian), OpenSSL reads only the one it needs: the whole bundle costs
+    1.5 MiB in every agent's pod. SSL_CERT_FILE and SSL_CERT_DIR are honoured.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    paths = ssl.get_default_verify_paths()
+    folder = paths.capath
+    if (
+        paths.openssl_cafile_env not in os.environ
+        and folder
+        and any(name.endswith(".0") for name in os.listdir(folder))
+    ):
+        context.load_verify_locations(capath=folder)
+    else:
+        context.load_default_certs()
+    return context
 
 
 def _reason(exc: Exception) -> str:

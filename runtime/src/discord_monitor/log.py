@@ -11,7 +11,6 @@ import json
 import sys
 import threading
 import time
-import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ class Log:
 
     def crash(self, event: str, exc: BaseException) -> None:
         """An unexpected exception with its redacted traceback."""
+        import traceback  # noqa: PLC0415 - 0.3 MiB that a watcher in good health does not need
+
         text = "".join(traceback.format_exception(exc))
         self._write("error", event, {"traceback": text[-MAX_TEXT:]})
 

@@ -6,7 +6,7 @@ A value that cannot be used never stops a program that sits in an agent's pod: i
 becomes a sentence in `problems`. The sentence names the variable, never its value.
 """
 
-# Os.path instead of pathlib saves 0.7 MiB in every agent's pod.
+# The module os instead of pathlib saves 0.7 MiB in every agent's pod.
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ One loop does everything but the network: read, parse, filter, render, batch, ha
 Discord has not confirmed is not behind the cursor, and is read again after a restart.
 """
 
-# Os.path instead of pathlib saves 0.7 MiB in every agent's pod.
+# The module os instead of pathlib saves 0.7 MiB in every agent's pod.
 # ruff: noqa: PTH118
 
 from __future__ import annotations
@@ -246,11 +246,12 @@ class Watcher:
             return
         counters.unknown_rows += not row.known
         counters.oversize_rows += raw.oversize
-        if row.uuid and not self._seen.is_new(fingerprint(row.uuid)):
+        keys = [fingerprint(row.uuid)] if row.uuid else []
+        if keys and not self._seen.is_new(keys[0]):
             counters.duplicate_rows += 1
             yield nothing
             return
-        keys, usage = [fingerprint(row.uuid)] if row.uuid else [], row.usage
+        usage = row.usage
         if usage is not None and row.message_id:
             # Every row of one message of the model repeats its usage.
             key = fingerprint(f"usage {row.message_id}")

@@ -339,14 +339,29 @@ class Handler(BaseHTTPRequestHandler):
     # Headers and body in two small segments would wait for each other (Nagle and delayed acknowledgement): 40 ms.
     disable_nagle_algorithm = True
 
+    def _body(self) -> bytes | None:
+        """Read the request's body, also in chunks, as the API server's proxy sends it; None when it is too large."""
+        if "chunked" not in (self.headers.get("Transfer-Encoding") or "").lower():
+            length = int(self.headers.get("Content-Length") or 0)
+            return self.rfile.read(length) if length <= MAX_BODY_BYTES else None
+        body = b""
+        while size := int(self.rfile.readline(64).split(b";")[0], 16):
+            if len(body) + size > MAX_BODY_BYTES:
+                return None
+            body += self.rfile.read(size)
+            self.rfile.readline(2)
+        self.rfile.readline(2)
+        return body
+
     def _serve(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > MAX_BODY_BYTES:
+        content = self._body()
+        if content is None:
+            self.close_connection = True
             self.send_error(413)
             return
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        call = Call(self.command, parts.path, dict(parse_qsl(parts.query)), headers, self.rfile.read(length))
+        call = Call(self.command, parts.path, dict(parse_qsl(parts.query)), headers, content)
         reply = self.discord.answer(call)
         if reply is None:
             self.close_connection = True

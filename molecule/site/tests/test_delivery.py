@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""What the agents wrote arrives in Discord: all of it, in order, once, within Discord's limits (DM-190…203, DM-A33, DM-A34)."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from platform_demo.story import story
+
+testinfra_hosts = ["local://"]
+
+JOB_SEED, SESSIONS = 12, 3  # molecule/shared/releases.yml and the demo chart's own default
+MARKER = re.compile(r"step \d{4,}")
+
+
+def session_of(embed) -> str:
+    """The first characters of the session an embed tells of."""
+    found = re.search(r"session ([0-9a-f]{8})", embed.get("footer", {}).get("text", ""))
+    return found[1] if found else ""
+
+
+def expected_of(seed: int, cycles) -> list[tuple[str, str]]:
+    """(session, marker) of every significant row in the order written; the story knows nothing of the product."""
+    return [
+        (re.search(r"([0-9a-f]{8})-[0-9a-f-]{27}", line.path)[1], line.marker)
+        for cycle in cycles
+        for line in story(seed, SESSIONS, cycle=cycle)
+        if line.significant and not line.repeated
+    ]
+
+
+def arrived_of(messages, sessions: set[str]) -> list[tuple[str, str]]:
+    """(session, marker) of every embed of these sessions, in the order of arrival."""
+    embeds = [embed for message in messages for embed in message["embeds"] if session_of(embed) in sessions]
+    return [(session_of(embed), MARKER.search(json.dumps(embed, ensure_ascii=False))[0]) for embed in embeds]
+
+
+def test_all_of_the_job_arrives_in_order_and_once(cluster, discord):
+    """Nothing lost, nothing twice, nothing out of turn; compaction re-appends rows, and they come once."""
+    expected = expected_of(JOB_SEED, [0])
+    sessions = {session for session, _marker in expected}
+    assert len(expected) > 30
+    cluster.until(lambda: len(arrived_of(discord.messages(), sessions)) >= len(expected), "the Job's last line", 240)
+    assert arrived_of(discord.messages(), sessions) == expected
+
+
+def test_what_the_deployment_wrote_arrives_without_a_gap(cluster, discord, agent_pod):
+    """So far as it has come; at most one message is repeated for each restart of the watcher."""
+    told = json.loads(cluster.execute(agent_pod, "agent", "cat", "/home/agent/.claude/expected.json"))
+    expected = expected_of(told["seed"], told["cycles"])
+    arrived = arrived_of(discord.messages(), {session for session, _marker in expected})
+    once = list(dict.fromkeys(arrived))
+    assert once, "nothing arrived"
+    assert once == expected[: len(once)]
+
+
+@pytest.mark.parametrize(("what", "limit"), [("embeds", 10), ("characters", 6000)])
+def test_no_message_is_above_the_limits(discord, what, limit):
+    """DM-A34: counted here, not by the server that accepted them."""
+
+    def text(embed) -> int:
+        parts = [embed.get("title", ""), embed.get("description", ""), embed.get("footer", {}).get("text", "")]
+        return sum(map(len, parts)) + sum(len(f["name"]) + len(f["value"]) for f in embed.get("fields", []))
+
+    messages = discord.messages()
+    assert messages
+    count = {"embeds": lambda m: len(m["embeds"]), "characters": lambda m: sum(map(text, m["embeds"]))}[what]
+    assert max(map(count, messages)) <= limit
+
+
+def test_nobody_is_mentioned(discord):
+    """The text of a transcript is not trusted: no message may ping anyone."""
+    assert {json.dumps(message["allowed_mentions"]) for message in discord.messages()} == {'{"parse": []}'}
+
+
+def test_discord_never_refused_a_message_for_its_form(discord):
+    """400 is the answer to a message that breaks a limit."""
+    assert "400" not in discord.stats()["requests_by_status"]

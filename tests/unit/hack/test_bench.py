@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""How bench counts writes and prints figures: pure functions, no cluster (D5: idempotent means zero writes)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+
+from bench import _measure, _writes  # noqa: E402
+
+METRICS = """\
+# TYPE apiserver_request_total counter
+apiserver_request_total{code="200",component="apiserver",dry_run="",group="apps",resource="deployments",scope="resource",subresource="",verb="APPLY",version="v1"} 4
+apiserver_request_total{code="200",component="apiserver",dry_run="All",group="apps",resource="deployments",scope="resource",subresource="",verb="APPLY",version="v1"} 9
+apiserver_request_total{code="409",component="apiserver",dry_run="",group="",resource="configmaps",scope="resource",subresource="",verb="PUT",version="v1"} 7
+apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="secrets",scope="namespace",subresource="",verb="LIST",version="v1"} 80
+apiserver_request_total{code="201",component="apiserver",dry_run="",group="",resource="secrets",scope="resource",subresource="",verb="POST",version="v1"} 2
+apiserver_request_total{code="201",component="apiserver",dry_run="",group="authorization.k8s.io",resource="selfsubjectaccessreviews",scope="resource",subresource="",verb="POST",version="v1"} 30
+apiserver_request_total{code="200",component="apiserver",dry_run="",group="coordination.k8s.io",resource="leases",scope="resource",subresource="",verb="PUT",version="v1"} 1.5e+03
+apiserver_request_total{code="201",component="apiserver",dry_run="",group="",resource="serviceaccounts",scope="resource",subresource="token",verb="POST",version="v1"} 5
+apiserver_request_total{code="200",component="apiserver",dry_run="",group="apps",resource="deployments",scope="resource",subresource="status",verb="PUT",version="v1"} 6
+"""
+
+
+def listed(**versions: str) -> str:
+    items = [{"kind": "ConfigMap", "metadata": {"name": name, "namespace": "n", "uid": "u", "resourceVersion": version}}
+             for name, version in versions.items()]  # fmt: skip
+    return json.dumps({"items": items})
+
+
+def test_only_accepted_writes_are_requests_that_count():
+    """Dry runs, refused requests, reviews, tokens, reads, leases and what controllers report are none."""
+    assert _writes.requests(METRICS) == {"APPLY apps/deployments/": 4, "POST /secrets/": 2}
+
+
+@pytest.mark.parametrize(("after", "keys"), [
+    (listed(a="1", b="2"), set()),
+    (listed(a="1", b="3"), {"ConfigMap/n/b"}),
+    (listed(a="1"), {"ConfigMap/n/b"}),
+    (listed(a="1", b="2", c="1"), {"ConfigMap/n/c"}),
+    (listed(a="1", b="2").replace('"u"', '"other"', 1), {"ConfigMap/n/a"}),
+], ids=["nothing", "changed", "gone", "new", "made-anew"])  # fmt: skip
+def test_every_kind_of_change_is_seen(after, keys):
+    before = _writes.versions(listed(a="1", b="2"))
+    assert _writes.changed(before, _writes.versions(after)) == keys
+
+
+def test_a_single_object_comes_without_a_list():
+    one = json.loads(listed(a="7"))["items"][0]
+    assert _writes.versions(json.dumps(one)) == {"ConfigMap/n/a": "u 7"}
+    assert _writes.versions("") == {}
+
+
+def test_idle_writes_are_taken_off_and_never_more():
+    busy = _writes.difference({"PUT a": 1}, {"PUT a": 4, "PUT b": 2, "PUT c": 0})
+    assert busy == {"PUT a": 3, "PUT b": 2}
+    assert _writes.above_idle(busy, {"PUT a": 5, "PUT b": 1}) == {"PUT b": 1}
+
+
+def test_patches_are_not_what_was_made():
+    """A patch that changes nothing is a request and no write; what is created and deleted within a run is seen here."""
+    assert _writes.made({"PATCH /secrets/": 2, "PUT /secrets/": 1, "POST /secrets/": 1, "DELETE /secrets/": 1}) == 2
+
+
+def test_revisions_of_all_releases_are_summed():
+    assert _writes.revisions('[{"name": "a", "revision": "3"}, {"name": "b", "revision": "1"}]') == 4
+    assert _writes.revisions("[]") == 0
+
+
+def test_results_have_the_agreed_shape():
+    """The file for programs: key, ours, peer, limit, unit."""
+    figures = [_measure.Figure("site_second_s", 4.2, 2.6, 10), _measure.Figure("writes", 0, None, 0, "count")]
+    assert json.loads(_measure.as_json(figures)) == {
+        "site_second_s": {"ours": 4.2, "peer": 2.6, "limit": 10, "unit": "s"},
+        "writes": {"ours": 0, "peer": None, "limit": 0, "unit": "count"},
+    }
+
+
+def test_table_shows_every_figure_on_a_line_of_its_own():
+    lines = _measure.table(
+        [_measure.Figure("a_s", 1.5, 2, 10), _measure.Figure("b", 0, None, None, "count")]
+    ).splitlines()
+    assert [line.split() for line in lines[1:]] == [["a_s", "1.5", "2", "10", "s"], ["b", "0", "-", "-", "count"]]
+    assert len({len(line.rstrip()) for line in lines}) <= 3
+
+
+def test_median_is_the_middle_one():
+    assert _measure.median([9.0, 1.0, 2.004]) == 2.0
+
+
+def test_a_measured_process_does_not_see_the_users_cluster(monkeypatch):
+    """An exported KUBECONFIG must not decide what is measured, or written to."""
+    for name in _measure.FOREIGN:
+        monkeypatch.setenv(name, "theirs")
+    assert "theirs" not in _measure.environment().values()
+
+
+def test_a_failed_command_says_what_it_said_last():
+    with pytest.raises(_measure.BenchError, match="no such thing"):
+        _measure.call([sys.executable, "-c", "import sys; sys.exit('no such thing')"], env=_measure.environment())
+
+
+def test_an_unknown_bench_is_refused_with_the_list():
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench" / "run.py", "nothing"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "there is no bench nothing: choose from demo, site" in done.stderr
+
+
+def test_a_kubeconfig_that_is_none_is_refused(tmp_path):
+    """Nothing is started in its place."""
+    argv = [sys.executable, ROOT / "bench" / "site.py", "--kubeconfig", tmp_path / "none"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "is not a file" in done.stderr
