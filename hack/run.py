@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 JUNIT = ROOT / ".ansible" / "junit"
+HACKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("hack/*.py"))
 
 
 class Step(t.NamedTuple):
@@ -87,7 +88,7 @@ def is_shell(path: Path) -> bool:
 
 def lint() -> list[Step]:
     """Linters of every kind of file; nothing is rewritten."""
-    python_files = ["plugins", "bench", "hack/run.py", "tools/toolbox.py", "tools/toolchain"]
+    python_files = ["plugins", "bench", *HACKS, "tools/toolbox.py", "tools/toolchain"]
     present = [name for name in python_files if (ROOT / name).exists()]
     steps = [
         Step("ansible-lint", ["ansible-lint"]),
@@ -95,7 +96,7 @@ def lint() -> list[Step]:
         Step("ruff check", ["ruff", "check", "."]),
         Step("ruff format", ["ruff", "format", "--check", "."]),
         Step("mypy", ["mypy", *present], env={"MYPYPATH": str(ROOT / ".ansible" / "collections")}),
-        Step("mypy runtime", ["mypy", "--config-file", "../pyproject.toml", "src"], cwd=ROOT / "runtime"),
+        Step("mypy runtime", ["mypy", "runtime/src"]),
         Step("changelog", ["antsibull-changelog", "lint"]),
         Step("collection docs", ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."]),
         Step("shellcheck", ["shellcheck", *scripts()]),
@@ -125,13 +126,25 @@ def sanity() -> list[Step]:
 
 
 def molecule(scenario: str | None) -> list[Step]:
-    """The scenarios on one kind cluster; with a name only that one."""
-    chosen = ["--scenario-name", scenario] if scenario else ["--all"]
+    """One scenario by itself; or all of them, a step each, on one kind cluster that the first step makes."""
     # The folder name carries meaning for molecule: without the glob it warns at every call.
     env = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "MOLECULE_EPHEMERAL_DIRECTORY": str(ROOT / ".ansible/molecule")}
-    wanted = f"molecule/{scenario or '*'}.xml"
     (JUNIT / "molecule").mkdir(parents=True, exist_ok=True)
-    return [Step("molecule", ["molecule", "test", *chosen], env=env, junit=wanted)]
+
+    def test(name: str, *more: str) -> Step:
+        return Step(
+            f"molecule {name}",
+            ["molecule", "test", "--scenario-name", name, *more],
+            env=env,
+            junit=f"molecule/{name}.xml",
+        )
+
+    if scenario:
+        return [test(scenario)]
+    names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml") if path.parent.name != "default")
+    create, destroy = (Step(f"molecule {verb}", ["molecule", verb], env=env) for verb in ("create", "destroy"))
+    # Unlike one `molecule test --all`, a scenario that fails leaves the cluster to the next one.
+    return [create, *(test(name, "--destroy=never") for name in names), destroy]
 
 
 def tool(name: str) -> str:

@@ -164,7 +164,7 @@ class Bot:
     def _sweep_channel(self, api: DiscordApi, rule: Rule, channel: str) -> int:
         kept = deleted = 0
         before = ""
-        for _ in range(MAX_PAGES):
+        for _page in range(MAX_PAGES):
             page = api.messages(channel, before=before)
             now = datetime.now(UTC)
             past = expired(page, rule, me=self._me, kept=kept, now=now)
@@ -198,7 +198,7 @@ class Bot:
         if not self._settings.api_token:
             reason = "create a Secret with BOT_API_TOKEN and restart the bot"
             return sentence(503, f"the webhook API is off: {self._settings.api_token_problem}; {reason}")
-        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        kind, _space, given = request.headers.get("authorization", "").partition(" ")
         expected = self._settings.api_token.reveal()
         if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), expected.encode()):
             return sentence(401, "send the bot's API token as Authorization: Bearer")

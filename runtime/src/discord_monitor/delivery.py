@@ -8,6 +8,7 @@ An attempt runs in a thread of its own, so that the watcher's loop is never bloc
 from __future__ import annotations
 
 import json
+import math
 import random
 import threading
 from enum import Enum
@@ -98,7 +99,7 @@ def _seconds(value: object) -> float | None:
         seconds = float(value)
     except ValueError:
         return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None  # noqa: PLR0124 - not a number
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if not math.isnan(seconds) else None
 
 
 def _content(body: bytes) -> dict[str, object]:

@@ -48,7 +48,7 @@ def ask(address: str, port: int, *, path: str = "/healthz") -> tuple[int, str]:
             if not part:
                 break
             received += part
-    head, _, body = received.partition(b"\r\n\r\n")
+    head, _blank, body = received.partition(b"\r\n\r\n")
     words = head.split(b" ", 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
         raise OSError(0, "the answer is not HTTP")

@@ -153,7 +153,7 @@ def read_request(connection: socket.socket, *, max_body: int) -> Request:
         if not part:
             raise BadRequestError(400, "the request is incomplete")
         received += part
-    head, _, body = received.partition(b"\r\n\r\n")
+    head, _blank, body = received.partition(b"\r\n\r\n")
     method, target, headers = _parse_head(head)
     length = _body_length(headers, max_body)
     while len(body) < length:

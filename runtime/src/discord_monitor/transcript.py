@@ -238,7 +238,7 @@ class Transcripts:
         if whole_tree:
             self._scanned_at = -RESCAN_S
         view = self._look()
-        for _ in range(3):
+        for _attempt in range(3):
             if not any(source.has_news for source in self.sources.values()):
                 return []
             again = self._look()
@@ -339,7 +339,7 @@ def _holds_transcripts(root: str) -> bool:
     """Whether a folder holds a .jsonl file itself, or (for a projects folder) some levels below."""
     depth = MAX_DEPTH if root.endswith("/projects") or "/.claude/projects" in root else 0
     level, looked = [root], 0
-    for _ in range(depth + 1):
+    for _level in range(depth + 1):
         below: list[str] = []
         for folder in level:
             looked += 1

@@ -155,7 +155,7 @@ class FakeDiscord:
         return Reply(404, {"message": "404: Not Found", "code": 0})
 
     def _is_bot(self, call: Call) -> bool:
-        kind, _, token = call.headers.get("authorization", "").partition(" ")
+        kind, _space, token = call.headers.get("authorization", "").partition(" ")
         if kind != "Bot" or not token:
             return False
         seen = hashlib.sha256(token.encode("latin-1")).hexdigest()
