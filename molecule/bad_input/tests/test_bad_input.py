@@ -68,7 +68,7 @@ def test_all_problems_are_told_at_once(cluster):
     """Two mistakes cost one run, not two."""
     variables = {
         "secrets_bot_token": "canary-of-the-bad-inputs-1f7e\n",
-        "secrets_webhook_url": "no url",
+        "secrets_webhook_url": "no-url",
         "platform_agent_namespaces": ["bad-ending"],
     }
     output = refused(cluster, variables, "secrets_bot_token ends with a line break")
