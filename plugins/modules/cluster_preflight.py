@@ -221,6 +221,7 @@ import ansible_collections.orchestrator.platform.plugins.module_utils._preflight
 import ansible_collections.orchestrator.platform.plugins.module_utils._preflight_cluster as cluster
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, subject
 
 FAMILIES = ["permissions", "namespaces", "headroom", "releases", "secrets"]
 THREADS = 8  # reviews in flight; arbitrary, a client of the API server is throttled long after that
@@ -258,7 +259,7 @@ def argument_spec() -> dict[str, t.Any]:
     }
 
 
-def missing_library() -> judge.Finding | None:
+def missing_library() -> Finding | None:
     """Name the interpreter that lacks a library; None when all are there."""
     lacking = []
     for module, package in (("kubernetes", "kubernetes"), ("yaml", "PyYAML")):
@@ -270,7 +271,7 @@ def missing_library() -> judge.Finding | None:
         return None
     return judge.finding(
         "python-library",
-        judge.about("Interpreter", sys.executable),
+        subject("Interpreter", "", sys.executable),
         "fail",
         f"The Python interpreter {sys.executable} has no {' and no '.join(lacking)}.",
         f"Run '{sys.executable} -m pip install {' '.join(lacking)}', "
@@ -283,7 +284,7 @@ class Preflight:
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module, self.params = module, module.params
-        self.findings: list[judge.Finding] = []
+        self.findings: list[Finding] = []
         self.facts: dict[str, t.Any] = {
             "context": "",
             "server": "",
@@ -302,7 +303,7 @@ class Preflight:
                 self._ask()
             except cluster.PreflightStopError as stop:
                 self.findings.append(
-                    judge.finding(stop.check, judge.about("Connection", stop.subject), "fail", stop.evidence, stop.hint)
+                    judge.finding(stop.check, subject("Connection", "", stop.subject), "fail", stop.evidence, stop.hint)
                 )
         return {
             "changed": False,
@@ -373,7 +374,7 @@ class Preflight:
         self.facts["server_version"] = body["gitVersion"]
         self.findings.append(
             judge.finding(
-                "api-reachable", judge.about("Connection", self.reader.host), "pass", "The API server answers."
+                "api-reachable", subject("Connection", "", self.reader.host), "pass", "The API server answers."
             )
         )
         self.findings.append(judge.judge_server_version(body["gitVersion"], self.params["minimum_version"]))
@@ -428,9 +429,10 @@ class Preflight:
                 look(one)
             except cluster.ReadRefusedError as refused:
                 # A 403 is already told by the permission check, in words that say what to bind.
-                subject = judge.about("Path", refused.path)
                 evidence = f"{refused.path} could not be read ({refused.status})."
-                self.findings.append(judge.finding("readable", subject, "skip", evidence, severity="info"))
+                self.findings.append(
+                    judge.finding("readable", subject("Path", "", refused.path), "skip", evidence, severity="info")
+                )
 
     def _look_at_namespace(self, name: str) -> None:
         live = self.reader.read(f"/api/v1/namespaces/{name}")
@@ -479,7 +481,11 @@ class Preflight:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    module.exit_json(**Preflight(module).run())
+    try:
+        result = Preflight(module).run()
+    except ValueError as exc:  # a version or quantity that is none: of the server, a namespace's quota, or an option
+        module.fail_json(msg=f"The preflight cannot judge this cluster: {exc}.")
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

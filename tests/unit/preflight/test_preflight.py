@@ -11,22 +11,9 @@ import json
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight as judge
 from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight_cluster as cluster
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import ANNOTATION_HASH
 
 SIDECAR = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}}
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("10m", 0.01), ("32Mi", 2**25), ("1", 1), ("1e3", 1000), ("2k", 2000), (4, 4)]
-)
-def test_quantity(text, value):
-    """Quantities are read as Kubernetes writes them."""
-    assert judge.quantity(text) == pytest.approx(value)
-
-
-def test_quantity_refuses_text():
-    """What is no quantity is not taken for zero."""
-    with pytest.raises(ValueError, match="no Kubernetes quantity"):
-        judge.quantity("much")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +67,7 @@ def test_quota_counts_every_pod(hard, used, verdict):
 def test_injected_deployments_need_no_more_room():
     """Only Deployments without the marker are counted, by their replicas."""
     plain = {"spec": {"replicas": 3, "template": {"metadata": {}}}}
-    injected = {"spec": {"replicas": 5, "template": {"metadata": {"annotations": {judge.INJECTED_ANNOTATION: "x"}}}}}
+    injected = {"spec": {"replicas": 5, "template": {"metadata": {"annotations": {ANNOTATION_HASH: "x"}}}}}
     assert judge.pods_to_inject([plain, injected]) == 3
 
 
