@@ -279,6 +279,15 @@ def judge_secret(row: Obj, live: Obj | None) -> Finding:
     return finding("secret-present", who, "pass", f"{text} holds the {row['purpose']} under key {key}.")
 
 
+def secret_differs(wanted: Obj, live: Obj | None) -> bool:
+    """Whether writing the wanted labels and data would change the live Secret; what else it holds does not count."""
+    if live is None:
+        return True
+    labels, data = live.get("metadata", {}).get("labels") or {}, live.get("data") or {}
+    encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in wanted["data"].items()}
+    return bool(wanted["labels"].items() - labels.items() or encoded.items() - data.items())
+
+
 def latest_record(items: list[Obj]) -> Obj | None:
     """Pick the newest of a release's record Secrets (metadata alone): secret, revision, status, since."""
     rows = [item["metadata"] for item in items if (item["metadata"].get("labels") or {}).get("version", "").isdigit()]

@@ -108,6 +108,26 @@ def test_expected_secret_is_judged_by_its_keys():
         assert "czNjcmV0" not in str(refused)
 
 
+WANTED = {"labels": {"part-of": "us"}, "data": {"K": "s3cret"}}
+
+
+@pytest.mark.parametrize(
+    ("live", "differs"),
+    [
+        (None, True),
+        ({"metadata": {"labels": {"part-of": "us"}}, "data": {"K": "czNjcmV0"}}, False),
+        ({"metadata": {"labels": {"part-of": "us", "x": "y"}}, "data": {"K": "czNjcmV0", "L": "eA=="}}, False),
+        ({"metadata": {"labels": {"part-of": "us"}}, "data": {"K": "b3RoZXI="}}, True),
+        ({"metadata": {"labels": {"part-of": "us"}}, "data": {"L": "czNjcmV0"}}, True),
+        ({"metadata": {"labels": {"part-of": "them"}}, "data": {"K": "czNjcmV0"}}, True),
+        ({"metadata": {}}, True),
+    ],
+)
+def test_a_secret_is_written_when_a_wanted_label_or_value_is_not_there(live, differs):
+    """Zero writes where nothing differs (D5); keys and labels of others do not count."""
+    assert judge.secret_differs(WANTED, live) is differs
+
+
 def test_permissions_of_one_namespace_are_one_sentence():
     """Many lacking permissions make one finding a namespace; nodes only warn."""
     needed = judge.permissions_needed("mon", ["a"], create_namespaces=False)
