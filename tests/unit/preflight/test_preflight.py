@@ -11,22 +11,9 @@ import json
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight as judge
 from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight_cluster as cluster
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import ANNOTATION_HASH
 
 SIDECAR = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}}
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("10m", 0.01), ("32Mi", 2**25), ("1", 1), ("1e3", 1000), ("2k", 2000), (4, 4)]
-)
-def test_quantity(text, value):
-    """Quantities are read as Kubernetes writes them."""
-    assert judge.quantity(text) == pytest.approx(value)
-
-
-def test_quantity_refuses_text():
-    """What is no quantity is not taken for zero."""
-    with pytest.raises(ValueError, match="no Kubernetes quantity"):
-        judge.quantity("much")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +67,7 @@ def test_quota_counts_every_pod(hard, used, verdict):
 def test_injected_deployments_need_no_more_room():
     """Only Deployments without the marker are counted, by their replicas."""
     plain = {"spec": {"replicas": 3, "template": {"metadata": {}}}}
-    injected = {"spec": {"replicas": 5, "template": {"metadata": {"annotations": {judge.INJECTED_ANNOTATION: "x"}}}}}
+    injected = {"spec": {"replicas": 5, "template": {"metadata": {"annotations": {ANNOTATION_HASH: "x"}}}}}
     assert judge.pods_to_inject([plain, injected]) == 3
 
 
@@ -119,6 +106,26 @@ def test_expected_secret_is_judged_by_its_keys():
         refused = judge.judge_secret(row, live)
         assert refused["verdict"] == "fail"
         assert "czNjcmV0" not in str(refused)
+
+
+WANTED = {"labels": {"part-of": "us"}, "data": {"K": "s3cret"}}
+
+
+@pytest.mark.parametrize(
+    ("live", "differs"),
+    [
+        (None, True),
+        ({"metadata": {"labels": {"part-of": "us"}}, "data": {"K": "czNjcmV0"}}, False),
+        ({"metadata": {"labels": {"part-of": "us", "x": "y"}}, "data": {"K": "czNjcmV0", "L": "eA=="}}, False),
+        ({"metadata": {"labels": {"part-of": "us"}}, "data": {"K": "b3RoZXI="}}, True),
+        ({"metadata": {"labels": {"part-of": "us"}}, "data": {"L": "czNjcmV0"}}, True),
+        ({"metadata": {"labels": {"part-of": "them"}}, "data": {"K": "czNjcmV0"}}, True),
+        ({"metadata": {}}, True),
+    ],
+)
+def test_a_secret_is_written_when_a_wanted_label_or_value_is_not_there(live, differs):
+    """Zero writes where nothing differs (D5); keys and labels of others do not count."""
+    assert judge.secret_differs(WANTED, live) is differs
 
 
 def test_permissions_of_one_namespace_are_one_sentence():
