@@ -279,13 +279,23 @@ def judge_secret(row: Obj, live: Obj | None) -> Finding:
     return finding("secret-present", who, "pass", f"{text} holds the {row['purpose']} under key {key}.")
 
 
+OWNER_LABEL = "app.kubernetes.io/managed-by"
+
+
+def secret_is_foreign(wanted: Obj, live: Obj | None) -> bool:
+    """Whether somebody else made the live Secret: it gets our key but no label of ours, so that removal leaves it."""
+    labels = (live or {}).get("metadata", {}).get("labels") or {}
+    return live is not None and labels.get(OWNER_LABEL) != wanted["labels"].get(OWNER_LABEL)
+
+
 def secret_differs(wanted: Obj, live: Obj | None) -> bool:
-    """Whether writing the wanted labels and data would change the live Secret; what else it holds does not count."""
+    """Whether writing the wanted data, and labels where it is ours, would change the live Secret."""
     if live is None:
         return True
     labels, data = live.get("metadata", {}).get("labels") or {}, live.get("data") or {}
     encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in wanted["data"].items()}
-    return bool(wanted["labels"].items() - labels.items() or encoded.items() - data.items())
+    relabelled = not secret_is_foreign(wanted, live) and wanted["labels"].items() - labels.items()
+    return bool(relabelled or encoded.items() - data.items())
 
 
 def latest_record(items: list[Obj]) -> Obj | None:

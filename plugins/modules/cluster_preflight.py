@@ -232,13 +232,16 @@ releases:
       unfinished: false
       differences: [polling.interval]
 secrets_to_write:
-  description: Namespace and name of each of O(wanted_secrets) that is not there, differs, or could not be read.
+  description: >-
+    Namespace and name of each of O(wanted_secrets) that is not there, differs, or could not be read; and whether it is
+    C(foreign), there without our label.
   returned: always
   type: list
   elements: dict
   sample:
     - namespace: agents
       name: discord-secrets
+      foreign: false
 python:
   description: Interpreter that ran this module.
   returned: always
@@ -339,7 +342,9 @@ class Preflight:
             "server_version": "",
             "namespaces": [],
             "releases": [],
-            "secrets_to_write": [{"namespace": one["namespace"], "name": one["name"]} for one in wanted],
+            "secrets_to_write": [
+                {"namespace": one["namespace"], "name": one["name"], "foreign": False} for one in wanted
+            ],
         }
 
     def run(self) -> dict[str, t.Any]:
@@ -530,8 +535,11 @@ class Preflight:
     def _compare_secret(self, wanted: dict[str, t.Any]) -> None:
         # What is not seen to be right stays in the list.
         live = self.reader.read(f"/api/v1/namespaces/{wanted['namespace']}/secrets/{wanted['name']}")
+        place = {"namespace": wanted["namespace"], "name": wanted["name"]}
+        row = next(one for one in self.facts["secrets_to_write"] if place.items() <= one.items())
+        row["foreign"] = judge.secret_is_foreign(wanted, live)
         if not judge.secret_differs(wanted, live):
-            self.facts["secrets_to_write"].remove({"namespace": wanted["namespace"], "name": wanted["name"]})
+            self.facts["secrets_to_write"].remove(row)
 
 
 def main() -> None:

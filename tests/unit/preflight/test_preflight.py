@@ -108,24 +108,40 @@ def test_expected_secret_is_judged_by_its_keys():
         assert "czNjcmV0" not in str(refused)
 
 
-WANTED = {"labels": {"part-of": "us"}, "data": {"K": "s3cret"}}
+OURS = {"app.kubernetes.io/managed-by": "orchestrator.platform"}
+WANTED = {"labels": {**OURS, "part-of": "us"}, "data": {"K": "s3cret"}}
 
 
 @pytest.mark.parametrize(
-    ("live", "differs"),
+    ("labels", "data", "differs"),
     [
-        (None, True),
-        ({"metadata": {"labels": {"part-of": "us"}}, "data": {"K": "czNjcmV0"}}, False),
-        ({"metadata": {"labels": {"part-of": "us", "x": "y"}}, "data": {"K": "czNjcmV0", "L": "eA=="}}, False),
-        ({"metadata": {"labels": {"part-of": "us"}}, "data": {"K": "b3RoZXI="}}, True),
-        ({"metadata": {"labels": {"part-of": "us"}}, "data": {"L": "czNjcmV0"}}, True),
-        ({"metadata": {"labels": {"part-of": "them"}}, "data": {"K": "czNjcmV0"}}, True),
-        ({"metadata": {}}, True),
+        ({**OURS, "part-of": "us"}, {"K": "czNjcmV0"}, False),
+        ({**OURS, "part-of": "us", "x": "y"}, {"K": "czNjcmV0", "L": "eA=="}, False),
+        ({**OURS, "part-of": "us"}, {"K": "b3RoZXI="}, True),
+        ({**OURS, "part-of": "us"}, {"L": "czNjcmV0"}, True),
+        ({**OURS, "part-of": "them"}, {"K": "czNjcmV0"}, True),
+        ({"part-of": "them"}, {"K": "czNjcmV0"}, False),
+        ({"part-of": "them"}, {"K": "b3RoZXI="}, True),
+        (None, None, True),
     ],
 )
-def test_a_secret_is_written_when_a_wanted_label_or_value_is_not_there(live, differs):
-    """Zero writes where nothing differs (D5); keys and labels of others do not count."""
-    assert judge.secret_differs(WANTED, live) is differs
+def test_a_secret_is_written_when_a_wanted_label_or_value_is_not_there(labels, data, differs):
+    """Zero writes where nothing differs (D5); keys and labels of others do not count, nor ours on a Secret of theirs."""
+    assert judge.secret_differs(WANTED, {"metadata": {"labels": labels}, "data": data}) is differs
+
+
+def test_an_absent_secret_is_written_and_ours():
+    """What is not there yet belongs to nobody else."""
+    assert judge.secret_differs(WANTED, None)
+    assert not judge.secret_is_foreign(WANTED, None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "foreign"), [(OURS, False), ({"app.kubernetes.io/managed-by": "Helm"}, True), ({}, True)]
+)
+def test_a_secret_without_our_label_is_somebody_elses(labels, foreign):
+    """It gets our key and no label, so that uninstalling leaves it."""
+    assert judge.secret_is_foreign(WANTED, {"metadata": {"labels": labels}}) is foreign
 
 
 def test_permissions_of_one_namespace_are_one_sentence():
