@@ -151,7 +151,10 @@ class Cluster:
     # -- commands in containers -----------------------------------------------------------------------------------
 
     def run_in(self, namespace: str, pod: str, container: str, argv: list[str], *, timeout_s: float) -> ExecResult:
-        """Run a command in a container over a websocket; raises ClusterError when it cannot be started."""
+        """Run a command in a container over a websocket.
+
+        Raises ApiError with the status of a refused handshake, else ClusterError, when it cannot be started.
+        """
         # Not needed by anybody else, and it brings the websocket client in.
         from kubernetes.client import ApiClient, CoreV1Api
         from kubernetes.stream import stream
@@ -180,9 +183,10 @@ class Cluster:
             channel.close()
         except Exception as exc:
             # The websocket client raises a dozen unrelated types; the text may hold headers, so only the type is shown.
-            status = getattr(exc, "status", None)
+            status = _handshake_status(exc)
             why = f"HTTP {status}" if status else type(exc).__name__
-            raise ClusterError(f"The command could not be run in {namespace}/{pod}/{container}: {why}.") from exc
+            text = f"The command could not be run in {namespace}/{pod}/{container}: {why}."
+            raise (ApiError(status, text, {}) if status else ClusterError(text)) from exc
         return ExecResult(code, stdout, stderr)
 
     # -- beneath --------------------------------------------------------------------------------------------------
@@ -284,6 +288,18 @@ def _without_discovery(core: Foreign, module: Foreign) -> Foreign:
     for header, value in create_headers(module).items():
         core._set_header(client, header, value)  # noqa: SLF001 (checked above)
     return client
+
+
+def _handshake_status(exc: BaseException) -> int:
+    """HTTP status of a refused websocket handshake, 0 where there is none.
+
+    kubernetes.stream raises ApiException(status=0) inside its handler; only what it handled knows the status.
+    """
+    for error in (exc, exc.__cause__, exc.__context__):
+        status = getattr(error, "status_code", None) or getattr(error, "status", None)
+        if isinstance(status, int) and status >= 400:
+            return status
+    return 0
 
 
 def _urllib3() -> tuple[Foreign, Foreign]:

@@ -53,11 +53,11 @@ class UnreadableError(Exception):
 
 
 class HttpAnswer(t.NamedTuple):
-    """What a container's HTTP port answered through the API server; `error` instead where nothing came back."""
+    """What a container's HTTP port answered; `unread` says why where the API server could not pass the question on."""
 
     status: int
     text: str
-    error: str = ""
+    unread: str = ""
 
 
 class Usage(t.NamedTuple):
@@ -68,11 +68,12 @@ class Usage(t.NamedTuple):
 
 
 class Delivery(t.NamedTuple):
-    """What the probe command printed; `error` where it could not be run."""
+    """What the probe command printed, `error` being its reason; `unread` where the command could not be run at all."""
 
     delivered: bool
     seconds: float | None
     error: str = ""
+    unread: str = ""
 
 
 class Expectation(t.NamedTuple):

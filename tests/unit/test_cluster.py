@@ -187,3 +187,20 @@ def test_follow_lists_then_watches_then_lists_again(server):
     cluster_at(server.url).follow("/x", deliver, stop)
     assert seen == [("ADDED", 1), ("MODIFIED", 2), ("ADDED", 3)]
     assert server.seen[1][2]["resourceVersion"] == ["5"]
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_refused_command_keeps_the_status_of_the_handshake(server, status):
+    """kubernetes.stream hides it: whether a permission is missing would be unknown."""
+    server.say("/api/v1/namespaces/n/pods/p/exec", (status, {"kind": "Status"}))
+    with pytest.raises(ApiError, match=f"n/p/c: HTTP {status}") as caught:
+        cluster_at(server.url).run_in("n", "p", "c", ["true"], timeout_s=5.0)
+    assert caught.value.status == status
+
+
+def test_command_on_an_unreachable_server_is_one_sentence(server):
+    server.http.shutdown()
+    server.http.server_close()
+    with pytest.raises(ClusterError, match="n/p/c: ") as caught:
+        cluster_at(server.url).run_in("n", "p", "c", ["true"], timeout_s=5.0)
+    assert not isinstance(caught.value, ApiError)
