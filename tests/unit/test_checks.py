@@ -78,6 +78,16 @@ def set_item(container: dict, *path_and_value) -> None:
     container[key] = value
 
 
+def foreign_secret(snapshot: Snapshot, key: str, value: str) -> None:
+    secret = {"metadata": {"name": "telegram-bot"}, "type": "Opaque", "data": {key: b64(value)}}
+    snapshot.objects[("secrets", "agents")].append(secret)
+
+
+def token_with_newline(snapshot: Snapshot) -> None:
+    obj(snapshot, "secrets", "monitor")["data"]["BOT_TOKEN"] = b64(TOKEN + "\n")
+    foreign_secret(snapshot, "y", TOKEN)
+
+
 def service_to(snapshot: Snapshot, target: object) -> None:
     obj(snapshot, "services", "agents")["spec"]["ports"][0]["targetPort"] = target
 
@@ -172,8 +182,10 @@ CASES: list[tuple[str, str, Break]] = [
     ("secret-scope/share-process-namespace", "shared", lambda s: set_item(workload(s), "shareProcessNamespace", True)),
     ("secret-scope/share-process-namespace", "debugger aims at the watcher", lambda s: foreign_ephemeral(s, {"targetContainerName": "discord-watcher"})),
     ("secret-scope/bot-token-namespace", "same name", lambda s: s.objects[("secrets", "agents")].append({"metadata": {"name": "discord-monitor-bot"}, "type": "Opaque", "data": {}})),
-    ("secret-scope/bot-token-namespace", "same key", lambda s: s.objects[("secrets", "agents")].append({"metadata": {"name": "x"}, "data": {"BOT_TOKEN": ""}})),
-    ("secret-scope/bot-token-namespace", "same value", lambda s: s.objects[("secrets", "agents")].append({"metadata": {"name": "x"}, "data": {"y": b64(TOKEN)}})),
+    ("secret-scope/bot-token-namespace", "same value", lambda s: foreign_secret(s, "y", TOKEN)),
+    ("secret-scope/bot-token-namespace", "value with a newline", lambda s: foreign_secret(s, "y", TOKEN + "\n")),
+    ("secret-scope/bot-token-namespace", "value in JSON", lambda s: foreign_secret(s, "y", json.dumps({"bot": {"token": TOKEN}}))),
+    ("secret-scope/bot-token-namespace", "token itself with a newline", token_with_newline),
     ("secret-scope/type-opaque", "basic-auth", lambda s: obj(s, "secrets", "agents").update(type="kubernetes.io/basic-auth")),
     ("secret-scope/configmap-values", "the very value", lambda s: obj(s, "configmaps", "agents")["data"].update(x=f"url={WEBHOOK}")),
     ("secret-scope/configmap-values", "a value of the shape", lambda s: obj(s, "configmaps", "agents")["data"].update(x="https://d.example/api/webhooks/1/" + "z" * 30)),
@@ -242,6 +254,30 @@ def test_missing_permission_skips_and_says_incomplete(snapshot, expect):
     assert {"secret-scope/bot-token-namespace", "secret-scope/type-opaque"} <= skipped
     assert complaints(snapshot, expect) == []
     assert "incomplete" not in str(summarise(findings, complete=True))
+
+
+def test_foreign_secret_with_the_same_key_is_nobodys_fault(snapshot, expect):
+    """Other bots call their key BOT_TOKEN too."""
+    foreign_secret(snapshot, "BOT_TOKEN", "110201543:another-bots-token")
+    assert complaints(snapshot, expect) == []
+
+
+def test_same_key_is_a_warning_where_the_token_cannot_be_read(snapshot, expect):
+    foreign_secret(snapshot, "BOT_TOKEN", "110201543:another-bots-token")
+    snapshot.unread[("secrets", "monitor")] = "no permission to list secrets in monitor"
+    findings, complete = run_checks(CHECKS, View(snapshot, expect))
+    rows = [item for item in findings if item["id"] == "secret-scope/bot-token-namespace"]
+    assert {(row["verdict"], row["severity"]) for row in rows} == {("warn", "warning"), ("skip", "error")}
+    assert breaks(findings, "error") == []
+    assert not complete
+
+
+def test_short_token_is_not_found_by_accident(snapshot, expect):
+    obj(snapshot, "secrets", "monitor")["data"]["BOT_TOKEN"] = b64("abc")
+    foreign_secret(snapshot, "y", "xabcx")
+    assert complaints(snapshot, expect) == []
+    obj(snapshot, "secrets", "agents", 1)["data"]["y"] = b64("abc\n")
+    assert {item["id"] for item in complaints(snapshot, expect)} == {"secret-scope/bot-token-namespace"}
 
 
 def test_opted_out_workload_is_skipped_with_its_code(snapshot, expect):

@@ -143,3 +143,20 @@ def test_probe_that_could_not_be_run_is_unread(error, reason, cluster, expect):
 def test_probe_that_ran_and_did_not_deliver_fails(result, reason, cluster, expect):
     cluster.exec = result
     assert verdicts(cluster, expect, "delivery/probe-line") == ({"delivery/probe-line": ("fail", reason)}, True)
+
+
+def test_label_selection_is_prepared_before_the_threads(cluster, expect):
+    """A dict made by whichever thread comes first is lost when two come first."""
+    collector = Collector(cluster, expect._replace(target_kinds=("Deployment", "StatefulSet")), label_selectors=["a=b"])
+    seen = []
+    plain = cluster.items
+
+    def items(path, **params):
+        if params.get("labelSelector") == "a=b":
+            seen.append(collector.snapshot.selected)
+        return plain(path, **params)
+
+    cluster.items = items
+    collector.collect([], probe_every=False, probe_timeout_s=1)
+    assert len(seen) == 2
+    assert all(item is collector.snapshot.selected for item in seen)
