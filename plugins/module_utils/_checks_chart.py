@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    NO_BOT_EXPECTED,
     Catalogue,
     Result,
     about,
@@ -94,6 +95,9 @@ def namespaces(view: View, _namespace: str) -> Iterator[Result]:
 def bot_rollout(view: View, namespace: str) -> Iterator[Result]:
     """Judge the Deployment by the predicate that the module sidecar waits with."""
     bot = view.bot_deployment()
+    if bot is None and not view.expect.bot_expected:
+        yield skipped(subject("Namespace", namespace, namespace), NO_BOT_EXPECTED)
+        return
     if bot is None:
         missing = f"no Deployment with component bot and instance {view.expect.release}"
         yield failed(subject("Deployment", namespace, view.expect.fullname), missing)

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    NO_BOT_EXPECTED,
     Catalogue,
     Result,
     Subject,
@@ -96,10 +97,12 @@ def watcher_readiness(view: View, namespace: str) -> Iterator[Result]:
     return _watcher_probe(view, namespace, "readinessProbe")
 
 
-def _bot_containers(view: View, namespace: str) -> Iterator[tuple[Bearer, Obj]]:
-    for bearer, _place, container in view.containers(namespace, BOT):
-        if view.is_bot(bearer.obj):
-            yield bearer, container
+def _bot_probe(view: View, namespace: str, probe: str) -> Iterator[Result]:
+    found = [row for row in view.containers(namespace, BOT) if view.is_bot(row[0].obj)]
+    if not found and not view.expect.bot_expected:
+        yield skipped(subject("Namespace", namespace, namespace), NO_BOT_EXPECTED)
+    for bearer, _place, container in found:
+        yield decided(about(bearer, container), _http_probe_problem(container, probe, None))
 
 
 @check(
@@ -113,8 +116,7 @@ def _bot_containers(view: View, namespace: str) -> Iterator[tuple[Bearer, Obj]]:
 )
 def bot_liveness(view: View, namespace: str) -> Iterator[Result]:
     """Look at the probe's path."""
-    for bearer, container in _bot_containers(view, namespace):
-        yield decided(about(bearer, container), _http_probe_problem(container, "livenessProbe", None))
+    return _bot_probe(view, namespace, "livenessProbe")
 
 
 @check(
@@ -128,8 +130,7 @@ def bot_liveness(view: View, namespace: str) -> Iterator[Result]:
 )
 def bot_readiness(view: View, namespace: str) -> Iterator[Result]:
     """Look at the probe's path."""
-    for bearer, container in _bot_containers(view, namespace):
-        yield decided(about(bearer, container), _http_probe_problem(container, "readinessProbe", None))
+    return _bot_probe(view, namespace, "readinessProbe")
 
 
 @check(

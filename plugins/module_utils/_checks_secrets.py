@@ -261,7 +261,7 @@ def _copies(view: View, namespace: str, token: str) -> Iterator[Result]:
             yield failed(who, "it has the name of the bot's Secret")
         elif token and any(_holds(_plain(view, namespace, name, key) or "", token) for key in data):
             yield failed(who, "it holds the bot's token")
-        elif not token and expect.bot_key in data:
+        elif not token and expect.bot_expected and expect.bot_key in data:
             yield warned(who, f"it has the key {expect.bot_key}, and the token is not there to compare with")
 
 

@@ -15,6 +15,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 
 VERDICTS = ("fail", "warn", "skip", "pass")  # worst first
 SEVERITIES = ("error", "warning", "info")
+NO_BOT_EXPECTED = "the bot is switched off (bot_expected is false)"
 MAX_EVIDENCE = 400  # characters; evidence may hold foreign text
 
 

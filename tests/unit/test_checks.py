@@ -280,6 +280,31 @@ def test_short_token_is_not_found_by_accident(snapshot, expect):
     assert {item["id"] for item in complaints(snapshot, expect)} == {"secret-scope/bot-token-namespace"}
 
 
+def without_bot(snapshot: Snapshot) -> None:
+    for resource in ("deployments", "pods", "secrets"):
+        snapshot.objects[(resource, "monitor")] = []
+
+
+def test_bot_that_is_switched_off_fails_nothing(snapshot, expect):
+    """bot.enabled: false in the chart's values."""
+    without_bot(snapshot)
+    foreign_secret(snapshot, "BOT_TOKEN", "another-bots-token")
+    findings, complete = run_checks(CHECKS, View(snapshot, expect._replace(bot_expected=False)))
+    assert [item for item in findings if item["verdict"] in ("fail", "warn")] == []
+    reasons = {item["id"]: item["evidence"] for item in findings if item["verdict"] == "skip"}
+    assert {id_ for id_, text in reasons.items() if "bot is switched off" in text} == {
+        "chart/bot-rollout",
+        "probes/bot-liveness",
+        "probes/bot-readiness",
+    }
+    assert complete
+
+
+def test_missing_bot_fails_where_one_is_expected(snapshot, expect):
+    without_bot(snapshot)
+    assert {item["id"] for item in complaints(snapshot, expect)} == {"chart/bot-rollout"}
+
+
 def test_opted_out_workload_is_skipped_with_its_code(snapshot, expect):
     remove_watcher(snapshot)
     obj(snapshot, "deployments", "agents")["metadata"]["annotations"] = {"orchestrator.platform/inject": "false"}
