@@ -26,6 +26,7 @@ PAGE = 500  # objects a list page, kubectl's own chunk size
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 WATCH_SECONDS = 50  # a watch ends by itself below the read timeout and is begun again
+MIN_ROUND_S = 1.0  # arbitrary: list and watch are begun anew at most this often
 RETRIES = 3
 _RETRY_STATUS = (429, 502, 503, 504)
 _PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -116,20 +117,27 @@ class Cluster:
     def follow(self, path: str, deliver: Callable[[str, Obj], None], stop: threading.Event, **params: Json) -> None:
         """List, then watch, and hand over every (event type, object) until `stop`; begins anew when the watch ends.
 
-        Raises ApiError and ClusterError from the list; a broken watch is only begun again.
+        Raises ApiError and ClusterError from the first list, later only where the credentials are refused: an API
+        server that is away for a while, or a watch that breaks, is asked again, at most once in MIN_ROUND_S.
         """
+        listed = False
         while not stop.is_set():
-            items, version = self.items(path, **params)
-            for item in items:
-                deliver("ADDED", item)
+            begun = time.monotonic()
             try:
+                items, version = self.items(path, **params)
+                listed = True
+                for item in items:
+                    deliver("ADDED", item)
                 for event, item in self._watch(path, version, params):
                     if stop.is_set():
                         return
                     deliver(event, item)
-            except ApiError:
-                # Listing is permitted and watching is not, or the version is too old: list again, at a moderate pace.
-                stop.wait(1.0)
+            except ClusterError as exc:
+                # Also: listing is permitted and watching is not, or the version is too old.
+                if not listed or (isinstance(exc, ApiError) and exc.status == 401):
+                    raise
+            # Some proxies end a watch at once; without a pace that would be a storm of lists.
+            stop.wait(max(0.0, MIN_ROUND_S - (time.monotonic() - begun)))
 
     def _watch(self, path: str, version: str, params: dict[str, Json]) -> Iterator[tuple[str, Obj]]:
         query = {**params, "watch": "1", "resourceVersion": version, "timeoutSeconds": WATCH_SECONDS}

@@ -78,6 +78,23 @@ def set_item(container: dict, *path_and_value) -> None:
     container[key] = value
 
 
+def opt_out_injected(snapshot: Snapshot) -> None:
+    metadata = obj(snapshot, "deployments", "agents")["metadata"]
+    metadata["annotations"] = {"orchestrator.platform/inject": "false"}
+    metadata["managedFields"] = [{"manager": "orchestrator.platform", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
+
+
+def token_for_the_agent_alone(snapshot: Snapshot) -> None:
+    source = {"serviceAccountToken": {"path": "token"}}
+    mount = {"name": "kube-api-access", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
+    pod(snapshot)["volumes"] += [
+        {"name": "kube-api-access", "projected": {"sources": [source]}},
+        {"name": "nothing", "emptyDir": {}},
+    ]
+    pod(snapshot)["containers"][0]["volumeMounts"].append(mount)
+    pod(snapshot)["initContainers"][0]["volumeMounts"].append({**mount, "name": "nothing"})
+
+
 def foreign_secret(snapshot: Snapshot, key: str, value: str) -> None:
     secret = {"metadata": {"name": "telegram-bot"}, "type": "Opaque", "data": {key: b64(value)}}
     snapshot.objects[("secrets", "agents")].append(secret)
@@ -126,6 +143,7 @@ Break = Callable[[Snapshot], object]
 CASES: list[tuple[str, str, Break]] = [
     ("preflight/api-version", "old server", lambda s: setattr(s, "server_version", "v1.28.9")),
     ("preflight/api-version", "old kubelet", lambda s: s.kubelet_versions.append("v1.27.1")),
+    ("injection/watcher-present", "opted out and still injected", opt_out_injected),
     ("preflight/namespaces", "terminating", lambda s: set_item(s.namespaces["agents"], "status", {"phase": "Terminating"})),
     ("chart/bot-rollout", "not available", lambda s: set_item(obj(s, "deployments", "monitor"), "status", "availableReplicas", 0)),
     ("chart/bot-rollout", "old replica", lambda s: set_item(obj(s, "deployments", "monitor"), "status", "replicas", 2)),
@@ -303,6 +321,47 @@ def test_bot_that_is_switched_off_fails_nothing(snapshot, expect):
 def test_missing_bot_fails_where_one_is_expected(snapshot, expect):
     without_bot(snapshot)
     assert {item["id"] for item in complaints(snapshot, expect)} == {"chart/bot-rollout"}
+
+
+@pytest.mark.parametrize(("what", "name"), [("nodes", "kubelet"), ("version", "API server")])
+def test_version_that_may_not_be_read_is_no_pass(what, name, snapshot, expect):
+    snapshot.kubelet_versions = []
+    snapshot.unread[(what, "")] = f"no permission to list {what} in the cluster"
+    findings, complete = run_checks(CHECKS, View(snapshot, expect))
+    rows = [item for item in findings if item["id"] == "preflight/api-version" and item["verdict"] == "skip"]
+    assert [(row["subject"]["name"], row["evidence"]) for row in rows] == [
+        (name, f"no permission to list {what} in the cluster")
+    ]
+    assert not complete
+
+
+def test_namespace_that_may_not_be_read_is_no_pass(snapshot, expect):
+    snapshot.namespaces["agents"] = {}
+    findings, complete = run_checks(CHECKS, View(snapshot, expect))
+    (row,) = [item for item in findings if item["verdict"] == "skip"]
+    assert (row["id"], row["evidence"]) == ("preflight/namespaces", "no permission to read namespace agents")
+    assert not complete
+
+
+def test_sidecar_of_an_opted_out_workload_is_a_warning(snapshot, expect):
+    """Its outdated snippet is then nobody's error: role sidecar leaves it alone."""
+    opt_out_injected(snapshot)
+    obj(snapshot, "configmaps", "monitor")["data"]["hash"] = "c" * 64
+    (found,) = complaints(snapshot, expect)
+    assert (found["id"], found["verdict"]) == ("injection/watcher-present", "warn")
+    assert "a run with state absent" in found["evidence"]
+
+
+def test_owners_own_watcher_in_an_opted_out_workload_is_fine(snapshot, expect):
+    """The owner includes the snippet and keeps us out: nothing is ours."""
+    opt_out_injected(snapshot)
+    del obj(snapshot, "deployments", "agents")["metadata"]["managedFields"]
+    assert complaints(snapshot, expect) == []
+
+
+def test_api_token_of_the_agent_alone_is_not_ours_to_mind(snapshot, expect):
+    token_for_the_agent_alone(snapshot)
+    assert complaints(snapshot, expect) == []
 
 
 def test_opted_out_workload_is_skipped_with_its_code(snapshot, expect):
