@@ -203,7 +203,8 @@ def release_deployed(view: View, namespace: str) -> Iterator[Result]:
     protects="an agent that works unseen, for example after its owner replaced the manifest",
     decided="The pod template of each selected workload has a container with the watcher's name, in any of the lists. "
     "Our sidecar left in a workload that was opted out later is a warning.",
-    mend="Run role sidecar again; a conflict it reports names the manager that has to give way.",
+    mend="Run role sidecar again; a conflict it reports names the manager that has to give way. What was left in an "
+    "opted-out workload goes by a run with sidecar_state: absent and its name in sidecar_names.",
 )
 def watcher_present(view: View, namespace: str) -> Iterator[Result]:
     """Look into the templates; a workload that must not be changed is skipped with its code.
