@@ -9,8 +9,9 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 export PIP_ROOT_USER_ACTION := ignore
-# Nothing here may reach the cluster of an exported KUBECONFIG: each step names the kubeconfig it made itself.
-unexport KUBECONFIG K8S_AUTH_KUBECONFIG K8S_AUTH_CONTEXT
+# Nothing here may reach a cluster that the caller's environment names: each step names the kubeconfig it made itself,
+# and a host with a token in the environment would win over that.
+unexport KUBECONFIG $(filter K8S_AUTH_% HELM_KUBE%,$(.VARIABLES))
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

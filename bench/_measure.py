@@ -22,7 +22,7 @@ RESULTS = ROOT / "bench" / "results"
 ROUNDS = 3  # a figure is the median of so many measurements
 
 # The user's cluster must not be reachable from here, whatever was exported.
-FOREIGN = ("KUBECONFIG", "K8S_AUTH_KUBECONFIG", "K8S_AUTH_CONTEXT", "HELM_KUBECONTEXT")
+FOREIGN = ("KUBECONFIG", "K8S_AUTH_", "HELM_KUBE")
 
 
 class BenchError(Exception):
@@ -41,7 +41,7 @@ class Figure(t.NamedTuple):
 
 def environment(**more: str) -> dict[str, str]:
     """Environment of a measured process: ours, with the checkout's collections and without the user's cluster."""
-    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return {**kept, "PATH": path, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible" / "collections"), **more}
 

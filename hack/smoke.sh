@@ -480,6 +480,8 @@ else
   cluster=orch-smoke-$(printf '%s' "$checkout" | sha1sum | cut --characters=1-8)
 fi
 export KUBECONFIG
+# A host with credentials in the caller's environment would win over the kubeconfig.
+for name in ${!K8S_AUTH_@} ${!HELM_KUBE@}; do unset "$name"; done
 
 whole=false
 if [[ ${#wanted[@]} == 0 ]]; then

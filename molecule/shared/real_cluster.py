@@ -38,7 +38,11 @@ class Cluster:
 
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
-        self.env = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{ROOT}/.ansible/bin:{os.environ['PATH']}"}
+        # A host with credentials in the caller's environment would win over the kubeconfig.
+        foreign = ("K8S_AUTH_", "HELM_KUBE")
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        self.env |= {"KUBECONFIG": str(kubeconfig), "K8S_AUTH_KUBECONFIG": str(kubeconfig)}
+        self.env["PATH"] = f"{ROOT}/.ansible/bin:{os.environ['PATH']}"
 
     def kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
         """Standard output of one kubectl call; its error text is part of the failure."""

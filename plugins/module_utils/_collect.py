@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Answer, Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
@@ -54,14 +54,13 @@ class Collector:
         """Read what these checks need, and no more."""
         needs = {need for check in checks for need in check.needs}
         self._static(needs)
-        if "health" in needs:
-            self.snapshot.health = self._ask(bot_too=True, path="/healthz")
-        if "metrics" in needs:
-            self.snapshot.metrics = self._ask(bot_too=False, path="/metrics")
-        if "usage" in needs:
-            self._measure()
+        # One beside the other: a probe line is mostly waiting, and the others need no time of its container.
+        parts: list[Callable[[], None]] = []
         if "delivery" in needs:
-            self._deliver(every=probe_every, timeout_s=probe_timeout_s)
+            parts.append(lambda: self._deliver(every=probe_every, timeout_s=probe_timeout_s))
+        if needs & {"health", "metrics", "usage"}:
+            parts.append(lambda: self._look(needs))
+        self._cluster.each(lambda part: part(), parts)
         return self.view
 
     # -- lists ----------------------------------------------------------------------------------------------------
@@ -122,6 +121,14 @@ class Collector:
         t.cast("dict[tuple[str, str], set[str]]", self.snapshot.selected)[(kind, namespace)] = names
 
     # -- live answers ---------------------------------------------------------------------------------------------
+
+    def _look(self, needs: set[str]) -> None:
+        if "health" in needs:
+            self.snapshot.health = self._ask(bot_too=True, path="/healthz")
+        if "metrics" in needs:
+            self.snapshot.metrics = self._ask(bot_too=False, path="/metrics")
+        if "usage" in needs:
+            self._measure()
 
     def _running(self, *, bot_too: bool) -> list[tuple[Place, Obj, Obj]]:
         watcher, _bridge = self.view.our_names()

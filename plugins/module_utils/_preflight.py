@@ -11,46 +11,28 @@ import base64
 import gzip
 import json
 import math
-import re
 import typing as t
+from decimal import Decimal
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, Subject, subject
+from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity
+from ansible_collections.orchestrator.platform.plugins.module_utils._versions import parse_version
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    ANNOTATION_HASH,
+    Obj,
+    annotation,
+    pod_template,
+)
 
 PART_OF_LABEL = "app.kubernetes.io/part-of"
 PART_OF = "orchestrator-platform"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "orchestrator.platform"
-INJECTED_ANNOTATION = "orchestrator.platform/snippet-hash"
 ENFORCE_LABEL = "pod-security.kubernetes.io/enforce"
 POD_SECURITY_LEVELS = ("privileged", "baseline", "restricted")
 
 # Helm writes these while it works; one that stays was left behind by a Helm that died.
 UNFINISHED_STATUSES = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
-
-_SUFFIXES = {
-    "": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
-    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
-}  # fmt: skip
-_QUANTITY = re.compile(r"^([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([numkMGTPE]|[KMGTPE]i)?$")
-
-
-class Subject(t.TypedDict):
-    """What a finding is about; fields that do not apply are empty."""
-
-    kind: str
-    namespace: str
-    name: str
-    container: str
-
-
-class Finding(t.TypedDict):
-    """One check on one subject; the shape every part of the collection uses."""
-
-    id: str
-    severity: str
-    subject: Subject
-    verdict: str  # pass, fail, warn or skip
-    evidence: str
-    hint: str
-    count: int
 
 
 class Permission(t.NamedTuple):
@@ -69,19 +51,14 @@ class Permission(t.NamedTuple):
         return f"{self.verb} {kind}{'/' + self.subresource if self.subresource else ''}"
 
 
-def about(kind: str, name: str, namespace: str = "") -> Subject:
-    """Build the subject of a finding."""
-    return {"kind": kind, "namespace": namespace, "name": name, "container": ""}
-
-
 def finding(
-    check: str, subject: Subject, verdict: str, evidence: str, hint: str = "", *, severity: str = "error"
+    check: str, who: Subject, verdict: str, evidence: str, hint: str = "", *, severity: str = "error"
 ) -> Finding:
     """Build a finding of the family `preflight`."""
     return {
         "id": f"preflight/{check}",
         "severity": severity,
-        "subject": subject,
+        "subject": who,
         "verdict": verdict,
         "evidence": evidence,
         "hint": hint,
@@ -96,21 +73,6 @@ def sentences(findings: list[Finding], verdict: str) -> list[str]:
         for row in findings
         if row["verdict"] == verdict
     ]
-
-
-def quantity(text: str | float) -> float:
-    """Read a Kubernetes quantity; raises ValueError when it is none."""
-    match = _QUANTITY.match(str(text).strip())
-    if not match:
-        message = f"{text!r} is no Kubernetes quantity"
-        raise ValueError(message)
-    return float(match.group(1)) * _SUFFIXES[match.group(2) or ""]
-
-
-def version_tuple(text: str) -> tuple[int, int]:
-    """Take major and minor of a version such as `v1.36.2` or `1.29+`; (0, 0) when there are none."""
-    match = re.search(r"(\d+)\.(\d+)", text)
-    return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
 
 
 def permissions_needed(
@@ -151,16 +113,16 @@ def judge_permissions(needed: list[Permission], denied: set[Permission], user: s
     findings = []
     for (namespace, severity), lacking in rows.items():
         where = f"namespace {namespace}" if namespace else "the cluster"
-        subject = about("Namespace", namespace) if namespace else about("Cluster", "")
+        who = subject("Namespace", namespace, namespace) if namespace else subject("Cluster")
         if not lacking:
             evidence = f"All that the run does is allowed in {where}."
-            findings.append(finding("permission", subject, "pass", evidence, severity=severity))
+            findings.append(finding("permission", who, "pass", evidence, severity=severity))
             continue
         scope = f"a Role in {namespace}" if namespace else "a ClusterRole"
         findings.append(
             finding(
                 "permission",
-                subject,
+                who,
                 "fail" if severity == "error" else "warn",
                 f"{user} may not do this in {where}: {', '.join(lacking)}.",
                 f"Have an administrator bind {scope} that allows it, or choose another context.",
@@ -171,29 +133,29 @@ def judge_permissions(needed: list[Permission], denied: set[Permission], user: s
 
 
 def judge_server_version(version: str, minimum: str) -> Finding:
-    """Compare the server's version with the oldest one this collection is tested with."""
-    if version_tuple(version) >= version_tuple(minimum):
-        return finding("server-version", about("Cluster", ""), "pass", f"The API server runs Kubernetes {version}.")
+    """Compare the server's version with the oldest one this collection is tested with; ValueError for no version."""
+    if parse_version(version) >= parse_version(minimum):
+        return finding("server-version", subject("Cluster"), "pass", f"The API server runs Kubernetes {version}.")
     return finding(
         "server-version",
-        about("Cluster", ""),
+        subject("Cluster"),
         "fail",
         f"The API server runs Kubernetes {version}, and the oldest supported version is {minimum}.",
         "Upgrade the cluster or choose another context.",
     )
 
 
-def judge_namespace(name: str, live: dict[str, t.Any] | None, *, create: bool, strictest: str) -> list[Finding]:
+def judge_namespace(name: str, live: Obj | None, *, create: bool, strictest: str) -> list[Finding]:
     """Judge existence, phase and Pod Security level of one namespace; `live` is None when it does not exist."""
-    subject = about("Namespace", name)
+    who = subject("Namespace", name, name)
     if live is None:
         if create:
             evidence = f"Namespace {name} does not exist and will be created."
-            return [finding("namespace-missing", subject, "pass", evidence)]
+            return [finding("namespace-missing", who, "pass", evidence)]
         return [
             finding(
                 "namespace-missing",
-                subject,
+                who,
                 "fail",
                 f"Namespace {name} does not exist.",
                 "Create it, or set secrets_create_namespaces: true.",
@@ -203,43 +165,41 @@ def judge_namespace(name: str, live: dict[str, t.Any] | None, *, create: bool, s
         return [
             finding(
                 "namespace-terminating",
-                subject,
+                who,
                 "fail",
                 f"Namespace {name} is being deleted, nothing can be created in it.",
                 f"Wait until it is gone (kubectl wait --for=delete namespace/{name}) and run again.",
             )
         ]
-    found = [finding("namespace-terminating", subject, "pass", f"Namespace {name} is active.")]
+    found = [finding("namespace-terminating", who, "pass", f"Namespace {name} is active.")]
     level = (live["metadata"].get("labels") or {}).get(ENFORCE_LABEL, "privileged")
     if level not in POD_SECURITY_LEVELS:
         hint = f"Set the label {ENFORCE_LABEL} to one of {', '.join(POD_SECURITY_LEVELS)}."
         evidence = f"Namespace {name} enforces the Pod Security level {level!r}, which does not exist."
-        found.append(finding("pod-security", subject, "warn", evidence, hint, severity="warning"))
+        found.append(finding("pod-security", who, "warn", evidence, hint, severity="warning"))
     elif POD_SECURITY_LEVELS.index(level) > POD_SECURITY_LEVELS.index(strictest):
         evidence = f"Namespace {name} enforces the Pod Security level {level}, and our pods meet only {strictest}."
         hint = "Relax the namespace's label or the pods' settings."
-        found.append(finding("pod-security", subject, "fail", evidence, hint))
+        found.append(finding("pod-security", who, "fail", evidence, hint))
     else:
         evidence = f"Namespace {name} enforces {level}, which our pods meet."
-        found.append(finding("pod-security", subject, "pass", evidence))
+        found.append(finding("pod-security", who, "pass", evidence))
     return found
 
 
-def pods_to_inject(deployments: list[dict[str, t.Any]]) -> int:
+def pods_to_inject(deployments: list[Obj]) -> int:
     """Count the pods that will get a sidecar: replicas of the Deployments that have none yet."""
     pods = 0
     for deployment in deployments:
-        spec = deployment.get("spec", {})
-        annotations = spec.get("template", {}).get("metadata", {}).get("annotations") or {}
-        if INJECTED_ANNOTATION not in annotations:
-            pods += spec.get("replicas", 1)
+        if annotation(pod_template(deployment, "Deployment"), ANNOTATION_HASH) is None:
+            pods += deployment.get("spec", {}).get("replicas", 1)
     return pods
 
 
-def judge_quota(namespace: str, quota: dict[str, t.Any], pods: int, resources: dict[str, t.Any]) -> Finding:
+def judge_quota(namespace: str, quota: Obj, pods: int, resources: Obj) -> Finding:
     """Tell whether the sidecars of `pods` pods fit into what the quota has left."""
     name = quota["metadata"]["name"]
-    subject, text = about("ResourceQuota", name, namespace), f"ResourceQuota {namespace}/{name}"
+    who, text = subject("ResourceQuota", namespace, name), f"ResourceQuota {namespace}/{name}"
     status = quota.get("status", {})
     short = []
     for key, hard in (status.get("hard") or quota.get("spec", {}).get("hard") or {}).items():
@@ -247,25 +207,25 @@ def judge_quota(namespace: str, quota: dict[str, t.Any], pods: int, resources: d
         each = (resources.get(kind or "requests") or {}).get(resource)
         if each is None or kind not in ("", "requests", "limits"):
             continue
-        free = quantity(hard) - quantity((status.get("used") or {}).get(key, "0"))
-        if quantity(each) * pods > free + 1e-9:
+        free = parse_quantity(hard) - parse_quantity((status.get("used") or {}).get(key, "0"))
+        if parse_quantity(each) * pods > free:
             short.append(f"{key} ({pods} x {each} needed, {_amount(free, resource)} free)")
     if not short:
-        return finding("quota", subject, "pass", f"{text} has room for {pods} sidecars.")
+        return finding("quota", who, "pass", f"{text} has room for {pods} sidecars.")
     hint = "Raise the quota, or lower the watcher's resources in discord_monitor_values."
-    return finding("quota", subject, "fail", f"{text} leaves no room for the sidecars: {', '.join(short)}.", hint)
+    return finding("quota", who, "fail", f"{text} leaves no room for the sidecars: {', '.join(short)}.", hint)
 
 
-def _amount(value: float, resource: str) -> str:
+def _amount(value: Decimal, resource: str) -> str:
     if resource == "cpu":
         return f"{math.floor(value * 1000)}m"
     return f"{math.floor(value / 2**20)}Mi" if resource == "memory" else f"{value:g}"
 
 
-def judge_limit_range(namespace: str, limit_range: dict[str, t.Any], resources: dict[str, t.Any]) -> Finding:
+def judge_limit_range(namespace: str, limit_range: Obj, resources: Obj) -> Finding:
     """Tell whether one sidecar container stays between the range's minimum and maximum."""
     name = limit_range["metadata"]["name"]
-    subject, text = about("LimitRange", name, namespace), f"LimitRange {namespace}/{name}"
+    who, text = subject("LimitRange", namespace, name), f"LimitRange {namespace}/{name}"
     broken = []
     for item in limit_range.get("spec", {}).get("limits", []):
         if item.get("type") != "Container":
@@ -274,27 +234,27 @@ def judge_limit_range(namespace: str, limit_range: dict[str, t.Any], resources: 
             ceiling, floor = (item.get("max") or {}).get(resource), (item.get("min") or {}).get(resource)
             limit = (resources.get("limits") or {}).get(resource)
             request = (resources.get("requests") or {}).get(resource)
-            if ceiling is not None and limit is not None and quantity(limit) > quantity(ceiling):
+            if ceiling is not None and limit is not None and parse_quantity(limit) > parse_quantity(ceiling):
                 broken.append(f"the {resource} limit {limit} is above its maximum {ceiling}")
-            if floor is not None and request is not None and quantity(request) < quantity(floor):
+            if floor is not None and request is not None and parse_quantity(request) < parse_quantity(floor):
                 broken.append(f"the {resource} request {request} is below its minimum {floor}")
     if not broken:
-        return finding("limit-range", subject, "pass", f"{text} admits the sidecar.")
+        return finding("limit-range", who, "pass", f"{text} admits the sidecar.")
     hint = "Change the range, or the watcher's resources in discord_monitor_values."
-    return finding("limit-range", subject, "fail", f"{text} refuses the sidecar: {', '.join(broken)}.", hint)
+    return finding("limit-range", who, "fail", f"{text} refuses the sidecar: {', '.join(broken)}.", hint)
 
 
-def judge_release(name: str, namespace: str, record: dict[str, t.Any] | None) -> Finding:
+def judge_release(name: str, namespace: str, record: Obj | None) -> Finding:
     """Tell whether Helm can work on the release; `record` is its latest one, None when there is none."""
-    subject, text = about("Release", name, namespace), f"Helm release {namespace}/{name}"
+    who, text = subject("Release", namespace, name), f"Helm release {namespace}/{name}"
     if record is None:
-        return finding("release-pending", subject, "pass", f"{text} is not installed yet.")
+        return finding("release-pending", who, "pass", f"{text} is not installed yet.")
     if record["status"] not in UNFINISHED_STATUSES:
         evidence = f"{text} is at revision {record['revision']}, {record['status']}."
-        return finding("release-pending", subject, "pass", evidence)
+        return finding("release-pending", who, "pass", evidence)
     return finding(
         "release-pending",
-        subject,
+        who,
         "fail",
         f"{text} has been in {record['status']} (revision {record['revision']}) since {record['since']}: "
         "another Helm works on it, or one was killed.",
@@ -303,23 +263,42 @@ def judge_release(name: str, namespace: str, record: dict[str, t.Any] | None) ->
     )
 
 
-def judge_secret(row: dict[str, t.Any], live: dict[str, t.Any] | None) -> Finding:
+def judge_secret(row: Obj, live: Obj | None) -> Finding:
     """Tell whether an existing Secret can stand in for an input that was not given; its value is not looked at."""
-    subject, text = about("Secret", row["name"], row["namespace"]), f"Secret {row['namespace']}/{row['name']}"
+    who, text = subject("Secret", row["namespace"], row["name"]), f"Secret {row['namespace']}/{row['name']}"
     key = row["key"]
     if live is None:
         evidence = f"No {row['purpose']} is given for namespace {row['namespace']}, and {text} does not exist."
         hint = f"Set {row['variable']}, or create that Secret with key {key}."
-        return finding("secret-present", subject, "fail", evidence, hint)
+        return finding("secret-present", who, "fail", evidence, hint)
     keys = sorted(live.get("data") or {})
     if not (live.get("data") or {}).get(key):
         held = ", ".join(keys) or "none"
         evidence = f"{text} exists, but its key {key} is missing or empty (its keys: {held})."
-        return finding("secret-present", subject, "fail", evidence, f"Add the key, or set {row['variable']}.")
-    return finding("secret-present", subject, "pass", f"{text} holds the {row['purpose']} under key {key}.")
+        return finding("secret-present", who, "fail", evidence, f"Add the key, or set {row['variable']}.")
+    return finding("secret-present", who, "pass", f"{text} holds the {row['purpose']} under key {key}.")
 
 
-def latest_record(items: list[dict[str, t.Any]]) -> dict[str, t.Any] | None:
+OWNER_LABEL = "app.kubernetes.io/managed-by"
+
+
+def secret_is_foreign(wanted: Obj, live: Obj | None) -> bool:
+    """Whether somebody else made the live Secret: it gets our key but no label of ours, so that removal leaves it."""
+    labels = (live or {}).get("metadata", {}).get("labels") or {}
+    return live is not None and labels.get(OWNER_LABEL) != wanted["labels"].get(OWNER_LABEL)
+
+
+def secret_differs(wanted: Obj, live: Obj | None) -> bool:
+    """Whether writing the wanted data, and labels where it is ours, would change the live Secret."""
+    if live is None:
+        return True
+    labels, data = live.get("metadata", {}).get("labels") or {}, live.get("data") or {}
+    encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in wanted["data"].items()}
+    relabelled = not secret_is_foreign(wanted, live) and wanted["labels"].items() - labels.items()
+    return bool(relabelled or encoded.items() - data.items())
+
+
+def latest_record(items: list[Obj]) -> Obj | None:
     """Pick the newest of a release's record Secrets (metadata alone): secret, revision, status, since."""
     rows = [item["metadata"] for item in items if (item["metadata"].get("labels") or {}).get("version", "").isdigit()]
     if not rows:
@@ -333,12 +312,12 @@ def latest_record(items: list[dict[str, t.Any]]) -> dict[str, t.Any] | None:
     }
 
 
-def decode_record(data: str) -> dict[str, t.Any]:
+def decode_record(data: str) -> Obj:
     """Open a release record: base64 by the API, base64 and gzip by Helm, JSON inside."""
     raw = base64.b64decode(base64.b64decode(data))
     if raw[:2] == b"\x1f\x8b":
         raw = gzip.decompress(raw)
-    opened: dict[str, t.Any] = json.loads(raw)
+    opened: Obj = json.loads(raw)
     return opened
 
 
@@ -356,7 +335,7 @@ def differing_keys(before: object, after: object, path: str = "") -> list[str]:
     return [] if before == after else [path]
 
 
-def release_differences(record: dict[str, t.Any], wanted: dict[str, t.Any]) -> list[str]:
+def release_differences(record: Obj, wanted: Obj) -> list[str]:
     """Name what an upgrade would change: values by path, and the chart's name or version."""
     chart = record.get("chart", {}).get("metadata", {})
     keys = differing_keys(record.get("config") or {}, wanted.get("values") or {})

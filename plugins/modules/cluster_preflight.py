@@ -16,7 +16,7 @@ description:
     permissions (SelfSubjectAccessReview), and for the state of namespaces, quotas, Helm releases and Secrets.
   - It writes nothing and does not fail on what it finds. A problem is a finding with the verdict V(fail); the caller
     decides.
-  - Values of Secrets are looked at only for being there, and are never returned.
+  - Values of Secrets are looked at only for being there, or compared in memory, and are never returned.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
 options:
@@ -114,6 +114,31 @@ options:
         description: Variable that would provide the value instead, for the message.
         type: str
         default: the variable of this Secret
+  wanted_secrets:
+    description:
+      - Secrets that the run will write, to learn which of them are so already.
+      - Their values are compared in memory and are in no result; use C(no_log) on the task as for every other module
+        that is given a secret.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      namespace:
+        description: Namespace of the Secret.
+        type: str
+        required: true
+      name:
+        description: Name of the Secret.
+        type: str
+        required: true
+      labels:
+        description: Labels it has to have, among others.
+        type: dict
+        default: {}
+      data:
+        description: Keys and values it has to have, among others. The values are not encoded.
+        type: dict
+        required: true
 attributes:
   check_mode:
     description: Runs the same in check mode, since it only reads.
@@ -206,6 +231,17 @@ releases:
       secret: sh.helm.release.v1.discord-monitor.v2
       unfinished: false
       differences: [polling.interval]
+secrets_to_write:
+  description: >-
+    Namespace and name of each of O(wanted_secrets) that is not there, differs, or could not be read; and whether it is
+    C(foreign), there without our label.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - namespace: agents
+      name: discord-secrets
+      foreign: false
 python:
   description: Interpreter that ran this module.
   returned: always
@@ -221,6 +257,7 @@ import ansible_collections.orchestrator.platform.plugins.module_utils._preflight
 import ansible_collections.orchestrator.platform.plugins.module_utils._preflight_cluster as cluster
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, subject
 
 FAMILIES = ["permissions", "namespaces", "headroom", "releases", "secrets"]
 THREADS = 8  # reviews in flight; arbitrary, a client of the API server is throttled long after that
@@ -243,6 +280,12 @@ def argument_spec() -> dict[str, t.Any]:
         "purpose": {"type": "str", "default": "value"},
         "variable": {"type": "str", "default": "the variable of this Secret"},
     }
+    wanted_secret = {
+        "namespace": {"type": "str", "required": True},
+        "name": {"type": "str", "required": True},
+        "labels": {"type": "dict", "default": {}},
+        "data": {"type": "dict", "required": True, "no_log": True},
+    }
     return {
         **AUTH_ARG_SPEC,
         "checks": {"type": "list", "elements": "str", "choices": FAMILIES, "default": FAMILIES},
@@ -255,10 +298,18 @@ def argument_spec() -> dict[str, t.Any]:
         "sidecar_resources": {"type": "dict", "default": {}},
         "releases": {"type": "list", "elements": "dict", "default": [], "options": release},
         "expected_secrets": {"type": "list", "elements": "dict", "default": [], "options": secret, "no_log": False},
+        # The values alone are marked: marking the whole list would blot out every namespace of the result.
+        "wanted_secrets": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": wanted_secret,
+            "no_log": False,
+        },
     }
 
 
-def missing_library() -> judge.Finding | None:
+def missing_library() -> Finding | None:
     """Name the interpreter that lacks a library; None when all are there."""
     lacking = []
     for module, package in (("kubernetes", "kubernetes"), ("yaml", "PyYAML")):
@@ -270,7 +321,7 @@ def missing_library() -> judge.Finding | None:
         return None
     return judge.finding(
         "python-library",
-        judge.about("Interpreter", sys.executable),
+        subject("Interpreter", "", sys.executable),
         "fail",
         f"The Python interpreter {sys.executable} has no {' and no '.join(lacking)}.",
         f"Run '{sys.executable} -m pip install {' '.join(lacking)}', "
@@ -283,13 +334,17 @@ class Preflight:
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module, self.params = module, module.params
-        self.findings: list[judge.Finding] = []
+        wanted = self.params["wanted_secrets"]
+        self.findings: list[Finding] = []
         self.facts: dict[str, t.Any] = {
             "context": "",
             "server": "",
             "server_version": "",
             "namespaces": [],
             "releases": [],
+            "secrets_to_write": [
+                {"namespace": one["namespace"], "name": one["name"], "foreign": False} for one in wanted
+            ],
         }
 
     def run(self) -> dict[str, t.Any]:
@@ -302,7 +357,7 @@ class Preflight:
                 self._ask()
             except cluster.PreflightStopError as stop:
                 self.findings.append(
-                    judge.finding(stop.check, judge.about("Connection", stop.subject), "fail", stop.evidence, stop.hint)
+                    judge.finding(stop.check, subject("Connection", "", stop.subject), "fail", stop.evidence, stop.hint)
                 )
         return {
             "changed": False,
@@ -328,6 +383,7 @@ class Preflight:
             self._each(self._look_at_release, self.params["releases"])
         if "secrets" in wanted:
             self._each(self._look_at_secret, self.params["expected_secrets"])
+            self._each(self._compare_secret, self.params["wanted_secrets"])
 
     def _connect(self) -> cluster.ClusterReader:
         from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client
@@ -373,7 +429,7 @@ class Preflight:
         self.facts["server_version"] = body["gitVersion"]
         self.findings.append(
             judge.finding(
-                "api-reachable", judge.about("Connection", self.reader.host), "pass", "The API server answers."
+                "api-reachable", subject("Connection", "", self.reader.host), "pass", "The API server answers."
             )
         )
         self.findings.append(judge.judge_server_version(body["gitVersion"], self.params["minimum_version"]))
@@ -428,9 +484,10 @@ class Preflight:
                 look(one)
             except cluster.ReadRefusedError as refused:
                 # A 403 is already told by the permission check, in words that say what to bind.
-                subject = judge.about("Path", refused.path)
                 evidence = f"{refused.path} could not be read ({refused.status})."
-                self.findings.append(judge.finding("readable", subject, "skip", evidence, severity="info"))
+                self.findings.append(
+                    judge.finding("readable", subject("Path", "", refused.path), "skip", evidence, severity="info")
+                )
 
     def _look_at_namespace(self, name: str) -> None:
         live = self.reader.read(f"/api/v1/namespaces/{name}")
@@ -475,11 +532,24 @@ class Preflight:
         live = self.reader.read(f"/api/v1/namespaces/{row['namespace']}/secrets/{row['name']}")
         self.findings.append(judge.judge_secret(row, live))
 
+    def _compare_secret(self, wanted: dict[str, t.Any]) -> None:
+        # What is not seen to be right stays in the list.
+        live = self.reader.read(f"/api/v1/namespaces/{wanted['namespace']}/secrets/{wanted['name']}")
+        place = {"namespace": wanted["namespace"], "name": wanted["name"]}
+        row = next(one for one in self.facts["secrets_to_write"] if place.items() <= one.items())
+        row["foreign"] = judge.secret_is_foreign(wanted, live)
+        if not judge.secret_differs(wanted, live):
+            self.facts["secrets_to_write"].remove(row)
+
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    module.exit_json(**Preflight(module).run())
+    try:
+        result = Preflight(module).run()
+    except ValueError as exc:  # a version or quantity that is none: of the server, a namespace's quota, or an option
+        module.fail_json(msg=f"The preflight cannot judge this cluster: {exc}.")
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ BAD = {"failed": True, "msg": "x", "summary": {"passed": 60, "failed": 1, "warne
     ("result", "row"),
     [
         (GOOD, "east     ok      61 passed, 0 failed, 1 warned, 4 skipped"),
-        (BAD, "east     FAILED  60 passed, 1 failed, 0 warned, 0 skipped; incomplete"),
-        (None, "east     FAILED  no result: the run did not reach verification"),
-        ({}, "east     FAILED  no result: the run did not reach verification"),
-        ("no answer\nat all", "east     FAILED  no answer at all"),
-        ({"failed": True, "msg": "the module failed"}, "east     FAILED  the module failed"),
+        (BAD, "east     failed  60 passed, 1 failed, 0 warned, 0 skipped; incomplete"),
+        (None, "east     failed  no result: the run did not reach verification"),
+        ({}, "east     failed  no result: the run did not reach verification"),
+        ("no answer\nat all", "east     failed  no answer at all"),
+        ({"failed": True, "msg": "the module failed"}, "east     failed  the module failed"),
     ],
 )
 def test_row(result, row):
@@ -30,7 +30,20 @@ def test_row(result, row):
 def test_rows_are_sorted_and_aligned():
     lines = summary_rows({"west-longer": GOOD, "east": None})
     assert [line.split()[0] for line in lines] == ["east", "west-longer"]
-    assert len({line.index("ok" if "ok" in line else "FAILED") for line in lines}) == 1
+    assert len({line.index("ok" if "ok" in line else "failed") for line in lines}) == 1
+
+
+def test_a_run_that_tolerates_failed_checks_is_no_failed_run():
+    tolerated = {**BAD, "failed": False}
+    assert summary_rows({"east": tolerated})[0].split()[1] == "ok"
+
+
+def test_versions_are_a_column():
+    lines = summary_rows({"east": GOOD, "west": "no answer"}, {"east": "v1.36.3", "west": ""})
+    assert lines == [
+        "east     ok      Kubernetes v1.36.3  61 passed, 0 failed, 1 warned, 4 skipped",
+        "west     failed                      no answer",
+    ]
 
 
 def test_wrong_input_names_the_shape():

@@ -89,9 +89,17 @@ class Kind:
             raise ToolboxError("The container engine does not answer any more: see its log.")
         return bool(answer.strip())
 
+    def container_id(self) -> str:
+        """Identity of the node's container; empty when there is none."""
+        return (self.docker.ask("container", "inspect", "--format", "{{.Id}}", self.node) or "").strip()
+
     def is_ours(self) -> bool:
-        """We noted it, or its node carries our label."""
-        if self.record():
+        """We are making it, we noted this very container, or its node carries our label.
+
+        A record alone is not enough: somebody may have removed our cluster and made one of the same name.
+        """
+        noted = self.record()
+        if noted.get("state") == "creating" or (noted.get("container") and noted["container"] == self.container_id()):
             return True
         jsonpath = "jsonpath={.items[*].metadata.labels." + OWNER_LABEL.replace(".", "\\.") + "}"
         argv = (
@@ -299,7 +307,7 @@ def _create(spec: ClusterSpec, kind: Kind, steps: Steps) -> None:
         kind.delete(steps)
         spec.kubeconfig.unlink(missing_ok=True)
         raise
-    kind.note(state="ready", wanted=spec.wanted())
+    kind.note(state="ready", wanted=spec.wanted(), container=kind.container_id())
 
 
 def remove_cluster(name: str, kubeconfig: str, *, steps: Steps, check: bool = False) -> dict[str, Any]:

@@ -46,6 +46,13 @@ def test_the_agent_is_watched(runs, cluster):
     assert "discord-watcher" in [c["name"] for c in containers(agent["spec"]["template"]["spec"])]
 
 
+def test_a_secret_of_somebody_else_stays_theirs(runs, cluster):
+    """It got our key; its own key and label are as they were, so that uninstalling leaves it."""
+    secret = cluster.get("secret", "discord-secrets", "inc-agents")
+    assert sorted(secret["data"]) == ["DISCORD_WEBHOOK_URL", "OWN"]
+    assert secret["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "somebody"}
+
+
 def test_a_second_pass_changes_nothing(runs, cluster):
     """All roles again, in one run."""
     output = play(cluster, "all")

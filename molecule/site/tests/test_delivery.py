@@ -5,38 +5,14 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
-from platform_demo.story import story
+from arrivals import arrived_of, expected_of, told_and_arrived
 
 testinfra_hosts = ["local://"]
 
-JOB_SEED, SESSIONS = 12, 3  # molecule/shared/releases.yml and the demo chart's own default
-MARKER = re.compile(r"step \d{4,}")
-
-
-def session_of(embed) -> str:
-    """The first characters of the session an embed tells of."""
-    found = re.search(r"session ([0-9a-f]{8})", embed.get("footer", {}).get("text", ""))
-    return found[1] if found else ""
-
-
-def expected_of(seed: int, cycles) -> list[tuple[str, str]]:
-    """(session, marker) of every significant row in the order written; the story knows nothing of the product."""
-    return [
-        (re.search(r"([0-9a-f]{8})-[0-9a-f-]{27}", line.path)[1], line.marker)
-        for cycle in cycles
-        for line in story(seed, SESSIONS, cycle=cycle)
-        if line.significant and not line.repeated
-    ]
-
-
-def arrived_of(messages, sessions: set[str]) -> list[tuple[str, str]]:
-    """(session, marker) of every embed of these sessions, in the order of arrival."""
-    embeds = [embed for message in messages for embed in message["embeds"] if session_of(embed) in sessions]
-    return [(session_of(embed), MARKER.search(json.dumps(embed, ensure_ascii=False))[0]) for embed in embeds]
+JOB_SEED = 12  # molecule/shared/releases.yml
 
 
 def test_all_of_the_job_arrives_in_order_and_once(cluster, discord):
@@ -50,9 +26,7 @@ def test_all_of_the_job_arrives_in_order_and_once(cluster, discord):
 
 def test_what_the_deployment_wrote_arrives_without_a_gap(cluster, discord, agent_pod):
     """So far as it has come; at most one message is repeated for each restart of the watcher."""
-    told = json.loads(cluster.execute(agent_pod, "agent", "cat", "/home/agent/.claude/expected.json"))
-    expected = expected_of(told["seed"], told["cycles"])
-    arrived = arrived_of(discord.messages(), {session for session, _marker in expected})
+    expected, arrived = told_and_arrived(cluster, discord, agent_pod)
     once = list(dict.fromkeys(arrived))
     assert once, "nothing arrived"
     assert once == expected[: len(once)]

@@ -18,13 +18,19 @@ KINDS = "namespaces,secrets,configmaps,deployments,replicasets,pods,services,ser
 def versions(cluster) -> dict[str, str]:
     """kind/namespace/name -> resourceVersion of everything a run could write; Helm's releases are Secrets and so among them.
 
-    Left out are status changes that come by themselves: of pods and Jobs only identity and generation count."""
+    The status of pods and their owners changes by itself: of these count identity, spec, labels, annotations, and the
+    entries of managedFields that are not about the status, with their times."""
     seen = {}
-    for item in json.loads(cluster.kubectl("get", KINDS, "--all-namespaces", "--output=json"))["items"]:
+    listed = cluster.kubectl("get", KINDS, "--all-namespaces", "--output=json", "--show-managed-fields")
+    for item in json.loads(listed)["items"]:
         meta = item["metadata"]
-        own = item["kind"] not in {"Pod", "Job", "ReplicaSet", "Deployment"}
         key = f"{item['kind']}/{meta.get('namespace', '')}/{meta['name']}"
-        seen[key] = meta["resourceVersion"] if own else f"{meta['uid']} generation {meta.get('generation')}"
+        if item["kind"] not in {"Pod", "Job", "ReplicaSet", "Deployment"}:
+            seen[key] = meta["resourceVersion"]
+            continue
+        fields = [m for m in meta.get("managedFields", []) if m.get("subresource") != "status"]
+        written = {name: meta.get(name) for name in ("uid", "generation", "labels", "annotations")}
+        seen[key] = json.dumps([written, fields, item["spec"]], sort_keys=True)
     return seen
 
 

@@ -19,8 +19,6 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from discord_monitor.cursor import PROBE_FILE, PROBE_FOLDER
-from discord_monitor.delivery import Webhook
-from discord_monitor.healthcheck import ask
 from discord_monitor.parsing import PROBE_TYPE
 from discord_monitor.settings import WatcherSettings, watcher_settings
 
@@ -60,7 +58,7 @@ def main(arguments: list[str], env: Mapping[str, str]) -> int:
 
 def run(settings: WatcherSettings, *, timeout_s: float) -> Outcome:
     """Send one line through. Never raises for a missing watcher, an outage or a folder that cannot be written."""
-    began = time.monotonic()
+    began, began_at = time.monotonic(), time.time()
     if not settings.webhook_url:
         return Outcome(delivered=False, seconds=0.0, reason=settings.webhook_problem)
     folder = os.path.join(settings.state_path, PROBE_FOLDER)
@@ -71,17 +69,21 @@ def run(settings: WatcherSettings, *, timeout_s: float) -> Outcome:
     except OSError as exc:
         reason = f"the probe's line cannot be written below STATE_PATH: {exc.strerror}"
         return Outcome(delivered=False, seconds=time.monotonic() - began, reason=reason)
-    message_id = None
-    while message_id is None and time.monotonic() - began < timeout_s:
-        time.sleep(LOOK_S)
-        message_id = _confirmed(answer)
-    seconds = time.monotonic() - began
-    if message_id is None:
-        return Outcome(delivered=False, seconds=seconds, reason=_why(settings, timeout_s))
+    # The HTTP client is loaded while the line is under way: with a tenth of a core that takes half a second.
+    from discord_monitor.delivery import Webhook  # noqa: PLC0415
+
+    confirmed = None
+    while confirmed is None and time.monotonic() - began < timeout_s:
+        confirmed = _confirmed(answer)
+        if confirmed is None:
+            time.sleep(LOOK_S)
+    if confirmed is None:
+        return Outcome(delivered=False, seconds=time.monotonic() - began, reason=_why(settings, timeout_s))
+    message_id, at = confirmed
     with contextlib.suppress(OSError):
         os.unlink(answer)
     deleted = bool(message_id) and Webhook(settings.webhook_url).delete(message_id)
-    return Outcome(delivered=True, seconds=seconds, message_id=message_id, deleted=deleted)
+    return Outcome(delivered=True, seconds=max(at - began_at, 0.0), message_id=message_id, deleted=deleted)
 
 
 def _timeout_s(arguments: list[str]) -> float | None:
@@ -113,17 +115,19 @@ def _append(folder: str, nonce: str, timeout_s: float) -> None:
         os.close(descriptor)
 
 
-def _confirmed(path: str) -> str | None:
-    """The id of the message, once the watcher has left it."""
+def _confirmed(path: str) -> tuple[str, float] | None:
+    """The id of the message, once the watcher has left it, and when that was in seconds since 1970."""
     try:
         with open(path, encoding="utf-8") as file:
-            return str(json.load(file)["message_id"])
+            return str(json.load(file)["message_id"]), os.fstat(file.fileno()).st_mtime
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _why(settings: WatcherSettings, timeout_s: float) -> str:
     """One sentence from the watcher's own health."""
+    from discord_monitor.healthcheck import ask  # noqa: PLC0415 - needed in this case alone
+
     try:
         _status, line = ask("127.0.0.1", settings.health_port)
         health = json.loads(line)

@@ -11,22 +11,9 @@ import json
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight as judge
 from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight_cluster as cluster
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import ANNOTATION_HASH
 
 SIDECAR = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}}
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("10m", 0.01), ("32Mi", 2**25), ("1", 1), ("1e3", 1000), ("2k", 2000), (4, 4)]
-)
-def test_quantity(text, value):
-    """Quantities are read as Kubernetes writes them."""
-    assert judge.quantity(text) == pytest.approx(value)
-
-
-def test_quantity_refuses_text():
-    """What is no quantity is not taken for zero."""
-    with pytest.raises(ValueError, match="no Kubernetes quantity"):
-        judge.quantity("much")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +67,7 @@ def test_quota_counts_every_pod(hard, used, verdict):
 def test_injected_deployments_need_no_more_room():
     """Only Deployments without the marker are counted, by their replicas."""
     plain = {"spec": {"replicas": 3, "template": {"metadata": {}}}}
-    injected = {"spec": {"replicas": 5, "template": {"metadata": {"annotations": {judge.INJECTED_ANNOTATION: "x"}}}}}
+    injected = {"spec": {"replicas": 5, "template": {"metadata": {"annotations": {ANNOTATION_HASH: "x"}}}}}
     assert judge.pods_to_inject([plain, injected]) == 3
 
 
@@ -119,6 +106,42 @@ def test_expected_secret_is_judged_by_its_keys():
         refused = judge.judge_secret(row, live)
         assert refused["verdict"] == "fail"
         assert "czNjcmV0" not in str(refused)
+
+
+OURS = {"app.kubernetes.io/managed-by": "orchestrator.platform"}
+WANTED = {"labels": {**OURS, "part-of": "us"}, "data": {"K": "s3cret"}}
+
+
+@pytest.mark.parametrize(
+    ("labels", "data", "differs"),
+    [
+        ({**OURS, "part-of": "us"}, {"K": "czNjcmV0"}, False),
+        ({**OURS, "part-of": "us", "x": "y"}, {"K": "czNjcmV0", "L": "eA=="}, False),
+        ({**OURS, "part-of": "us"}, {"K": "b3RoZXI="}, True),
+        ({**OURS, "part-of": "us"}, {"L": "czNjcmV0"}, True),
+        ({**OURS, "part-of": "them"}, {"K": "czNjcmV0"}, True),
+        ({"part-of": "them"}, {"K": "czNjcmV0"}, False),
+        ({"part-of": "them"}, {"K": "b3RoZXI="}, True),
+        (None, None, True),
+    ],
+)
+def test_a_secret_is_written_when_a_wanted_label_or_value_is_not_there(labels, data, differs):
+    """Zero writes where nothing differs (D5); keys and labels of others do not count, nor ours on a Secret of theirs."""
+    assert judge.secret_differs(WANTED, {"metadata": {"labels": labels}, "data": data}) is differs
+
+
+def test_an_absent_secret_is_written_and_ours():
+    """What is not there yet belongs to nobody else."""
+    assert judge.secret_differs(WANTED, None)
+    assert not judge.secret_is_foreign(WANTED, None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "foreign"), [(OURS, False), ({"app.kubernetes.io/managed-by": "Helm"}, True), ({}, True)]
+)
+def test_a_secret_without_our_label_is_somebody_elses(labels, foreign):
+    """It gets our key and no label, so that uninstalling leaves it."""
+    assert judge.secret_is_foreign(WANTED, {"metadata": {"labels": labels}}) is foreign
 
 
 def test_permissions_of_one_namespace_are_one_sentence():
