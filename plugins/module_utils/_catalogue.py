@@ -64,6 +64,7 @@ def manual() -> str:
         "What the module `orchestrator.platform.verification` and the role `verify` look at. A check id is stable and",
         "never used again for something else. Only the severity `error` fails a run, unless `fail_on` says otherwise.",
         "A check that cannot read what it needs is skipped with the reason, and the summary says so.",
+        "Where a check can only suspect, its finding is a warning, whatever the check's severity.",
         "",
     ]
     for family in FAMILIES:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    NO_BOT_EXPECTED,
     Catalogue,
     Result,
     about,
@@ -18,6 +19,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     passed,
     skipped,
     subject,
+    unreadable,
+    warned,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import rolled_out, selects
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import reason_to_skip
@@ -53,7 +56,17 @@ _STANDARD_LABELS = tuple(
 def api_version(view: View, _namespace: str) -> Iterator[Result]:
     """Compare versions with the floor."""
     snapshot = view.snapshot
-    for name, text in [("API server", snapshot.server_version), *(("kubelet", v) for v in snapshot.kubelet_versions)]:
+    found = []
+    for name, what, texts in (
+        ("API server", "version", [snapshot.server_version]),
+        ("kubelet", "nodes", snapshot.kubelet_versions),
+    ):
+        reason = snapshot.unread.get((what, ""))
+        if reason is not None:
+            yield unreadable(subject("Cluster", name=name), reason)
+        else:
+            found += [(name, text) for text in texts]
+    for name, text in found:
         who = subject("Cluster", name=name)
         try:
             version = parse_version(text)
@@ -76,7 +89,9 @@ def api_version(view: View, _namespace: str) -> Iterator[Result]:
 def namespaces(view: View, _namespace: str) -> Iterator[Result]:
     """Look each namespace up."""
     for name, obj in view.snapshot.namespaces.items():
-        if dig(obj, "status", "phase") == "Terminating":
+        if obj == {}:
+            yield unreadable(subject("Namespace", name, name), f"no permission to read namespace {name}")
+        elif dig(obj, "status", "phase") == "Terminating":
             yield failed(subject("Namespace", name, name), "the namespace is being deleted")
         else:
             yield decided(subject("Namespace", name, name), None if obj is not None else "there is no such namespace")
@@ -94,6 +109,9 @@ def namespaces(view: View, _namespace: str) -> Iterator[Result]:
 def bot_rollout(view: View, namespace: str) -> Iterator[Result]:
     """Judge the Deployment by the predicate that the module sidecar waits with."""
     bot = view.bot_deployment()
+    if bot is None and not view.expect.bot_expected:
+        yield skipped(subject("Namespace", namespace, namespace), NO_BOT_EXPECTED)
+        return
     if bot is None:
         missing = f"no Deployment with component bot and instance {view.expect.release}"
         yield failed(subject("Deployment", namespace, view.expect.fullname), missing)
@@ -183,18 +201,23 @@ def release_deployed(view: View, namespace: str) -> Iterator[Result]:
     scope="agents",
     needs=("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs"),
     protects="an agent that works unseen, for example after its owner replaced the manifest",
-    decided="The pod template of each selected workload has a container with the watcher's name, in any of the lists.",
-    mend="Run role sidecar again; a conflict it reports names the manager that has to give way.",
+    decided="The pod template of each selected workload has a container with the watcher's name, in any of the lists. "
+    "Our sidecar left in a workload that was opted out later is a warning.",
+    mend="Run role sidecar again; a conflict it reports names the manager that has to give way. What was left in an "
+    "opted-out workload goes by a run with sidecar_state: absent and its name in sidecar_names.",
 )
 def watcher_present(view: View, namespace: str) -> Iterator[Result]:
-    """Look into the templates; a workload that must not be changed is skipped with its code."""
+    """Look into the templates; a workload that must not be changed is skipped with its code.
+
+    Our own sidecar in a workload that was opted out later is a warning: nobody brings it up to date any more.
+    """
     watcher, _bridge = view.our_names()
     for bearer in view.targets(namespace):
-        if find_container(bearer.spec, watcher) is not None:
-            yield passed(about(bearer))
-            continue
         skip = reason_to_skip(bearer.obj, bearer.kind, view.snapshot.namespaces.get(namespace))
-        if skip is not None:
+        if find_container(bearer.spec, watcher) is not None:
+            left_behind = "" if skip is None else skip.note
+            yield warned(about(bearer), f"opt_out: {left_behind}") if left_behind else passed(about(bearer))
+        elif skip is not None:
             yield skipped(about(bearer), f"{skip.code}: {skip.message}")
         else:
             names = ", ".join(item["name"] for _place, item in containers_of(bearer.spec))
@@ -244,8 +267,11 @@ def template_current(view: View, namespace: str) -> Iterator[Result]:
     """Compare hashes."""
     snippet = view.snippet
     for bearer, found in _injected(view, namespace):
+        skip = reason_to_skip(bearer.obj, bearer.kind, view.snapshot.namespaces.get(namespace))
         if snippet is None:
             yield skipped(about(bearer), "no snippet is published to compare with")
+        elif skip is not None:
+            yield skipped(about(bearer), f"{skip.code}: {skip.message}")
         else:
             same = found == snippet.hash
             yield decided(about(bearer), None if same else f"template {found[:12]}, published {snippet.hash[:12]}")

@@ -12,20 +12,24 @@ from decimal import Decimal
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    NO_BOT_EXPECTED,
     Catalogue,
     Result,
+    Subject,
     about,
     decided,
     failed,
     passed,
     skipped,
     subject,
+    unreadable,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity, same_quantity
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import selects
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     BOT,
     Bearer,
+    HttpAnswer,
     UnreadableError,
     View,
     is_running,
@@ -93,10 +97,12 @@ def watcher_readiness(view: View, namespace: str) -> Iterator[Result]:
     return _watcher_probe(view, namespace, "readinessProbe")
 
 
-def _bot_containers(view: View, namespace: str) -> Iterator[tuple[Bearer, Obj]]:
-    for bearer, _place, container in view.containers(namespace, BOT):
-        if view.is_bot(bearer.obj):
-            yield bearer, container
+def _bot_probe(view: View, namespace: str, probe: str) -> Iterator[Result]:
+    found = [row for row in view.containers(namespace, BOT) if view.is_bot(row[0].obj)]
+    if not found and not view.expect.bot_expected:
+        yield skipped(subject("Namespace", namespace, namespace), NO_BOT_EXPECTED)
+    for bearer, _place, container in found:
+        yield decided(about(bearer, container), _http_probe_problem(container, probe, None))
 
 
 @check(
@@ -110,8 +116,7 @@ def _bot_containers(view: View, namespace: str) -> Iterator[tuple[Bearer, Obj]]:
 )
 def bot_liveness(view: View, namespace: str) -> Iterator[Result]:
     """Look at the probe's path."""
-    for bearer, container in _bot_containers(view, namespace):
-        yield decided(about(bearer, container), _http_probe_problem(container, "livenessProbe", None))
+    return _bot_probe(view, namespace, "livenessProbe")
 
 
 @check(
@@ -125,8 +130,7 @@ def bot_liveness(view: View, namespace: str) -> Iterator[Result]:
 )
 def bot_readiness(view: View, namespace: str) -> Iterator[Result]:
     """Look at the probe's path."""
-    for bearer, container in _bot_containers(view, namespace):
-        yield decided(about(bearer, container), _http_probe_problem(container, "readinessProbe", None))
+    return _bot_probe(view, namespace, "readinessProbe")
 
 
 @check(
@@ -158,7 +162,8 @@ def bridge_exec(view: View, namespace: str) -> Iterator[Result]:
     scope="all",
     needs=("pods", "health"),
     protects="probes that look right on paper while nothing answers",
-    decided="GET /healthz through the API server's pod proxy gives 200; the bridge, on loopback, is to be Ready.",
+    decided="GET /healthz through the API server's pod proxy gives 200; the bridge, on loopback, is to be Ready. "
+    "Where the API server may not or cannot ask, it is skipped for a Ready container and fails for another.",
     mend="Read the container's log; /healthz names the reason when it is not 200.",
 )
 def answers(view: View, namespace: str) -> Iterator[Result]:
@@ -172,11 +177,19 @@ def answers(view: View, namespace: str) -> Iterator[Result]:
             yield decided(who, None if _is_ready(bearer.obj, name) else "the container is not ready")
         elif name in (watcher, BOT):
             answer = view.snapshot.health.get((namespace, bearer.name, name))
-            if answer is None or answer.error:
-                yield failed(who, "no answer: " + (answer.error if answer else "not asked"))
-            else:
-                problem = None if answer.status == 200 else f"HTTP {answer.status}: {answer.text[:120]}"
-                yield decided(who, problem, "HTTP 200")
+            yield _judge_answer(who, answer, ready=_is_ready(bearer.obj, name))
+
+
+def _judge_answer(who: Subject, answer: HttpAnswer | None, *, ready: bool) -> Result:
+    if answer is None:
+        return failed(who, "no answer: not asked")
+    if answer.unread:
+        # The kubelet asks the same path from the node, so its view stands in for the answer.
+        if ready:
+            return unreadable(who, f"not asked: {answer.unread}; the kubelet finds the container Ready")
+        return failed(who, f"the kubelet finds the container not Ready; not asked ourselves: {answer.unread}")
+    problem = None if answer.status == 200 else f"HTTP {answer.status}: {answer.text[:120]}"
+    return decided(who, problem, "HTTP 200")
 
 
 def _is_ready(pod: Obj, container: str) -> bool:
@@ -448,10 +461,14 @@ def webhook_secret_present(view: View, namespace: str) -> Iterator[Result]:
 def probe_line(view: View, namespace: str) -> Iterator[Result]:
     """Judge what the probe command printed."""
     for (place, pod, container), answer in view.snapshot.delivery.items():
-        if place == namespace:
-            problem = None if answer.delivered else answer.error or "not confirmed in time"
-            took = "" if answer.seconds is None else f"{answer.seconds:.1f} s"
-            yield decided(subject("Pod", namespace, pod, container), problem, took)
+        if place != namespace:
+            continue
+        who = subject("Pod", namespace, pod, container)
+        if answer.unread:
+            yield unreadable(who, f"the probe could not be run: {answer.unread}")
+            continue
+        problem = None if answer.delivered else answer.error or "not confirmed in time"
+        yield decided(who, problem, "" if answer.seconds is None else f"{answer.seconds:.1f} s")
 
 
 @check(
@@ -470,6 +487,9 @@ def backlog(view: View, namespace: str) -> Iterator[Result]:
         if place != namespace:
             continue
         who = subject("Pod", namespace, pod, container)
+        if answer.unread:
+            yield unreadable(who, f"/metrics was not read: {answer.unread}")
+            continue
         lag = metric(answer.text, "lag_seconds") if answer.status == 200 else None
         if lag is None:
             yield skipped(who, "the watcher shows no lag_seconds in /metrics")

@@ -17,6 +17,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     failed,
     passed,
     subject,
+    unreadable,
+    warned,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import secret_kind
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
@@ -227,31 +229,45 @@ def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:
     scope="agents",
     needs=("secrets",),
     protects="the token in the hands of whoever may create pods beside the agents: they can read every Secret there",
-    decided="No agent namespace is the monitor's; none holds the bot's Secret, its key, or a copy of its value.",
+    decided="No agent namespace is the monitor's; none holds a Secret of the bot's name or the token in a value. "
+    "Where the token cannot be compared, a key of the bot's name is a warning.",
     mend="Delete the copy and rotate the token; keep bot and agents in different namespaces.",
 )
 def bot_token_namespace(view: View, namespace: str) -> Iterator[Result]:
-    """Look for name, key and value."""
+    """Look for name and value; a key alone says little, since other programs call theirs BOT_TOKEN too."""
     expect = view.expect
     if namespace == expect.monitor_namespace:
         yield failed(subject("Namespace", namespace, namespace), "agents and bot share this namespace")
         return
-    token = _value_or_none(view, expect.monitor_namespace, expect.bot_secret, expect.bot_key)
-    found = False
+    where = subject("Namespace", namespace, namespace)
+    try:
+        token, reason = (_plain(view, expect.monitor_namespace, expect.bot_secret, expect.bot_key) or "").strip(), ""
+    except UnreadableError as exc:
+        token, reason = "", str(exc)
+    rows = list(_copies(view, namespace, token))
+    yield from rows
+    if reason:
+        yield unreadable(where, f"copies of the token were not looked for: {reason}")
+    elif not rows:
+        yield passed(where)
+
+
+def _copies(view: View, namespace: str, token: str) -> Iterator[Result]:
+    expect = view.expect
     for secret in view.objects("secrets", namespace):
-        name = secret["metadata"]["name"]
-        problem = None
+        name, data = secret["metadata"]["name"], secret.get("data") or {}
+        who = subject("Secret", namespace, name)
         if name == expect.bot_secret:
-            problem = "it has the name of the bot's Secret"
-        elif expect.bot_key in (secret.get("data") or {}):
-            problem = f"it has the key {expect.bot_key}"
-        elif token and any(_plain(view, namespace, name, key) == token for key in secret.get("data") or {}):
-            problem = "it holds the bot's token"
-        if problem is not None:
-            found = True
-            yield failed(subject("Secret", namespace, name), problem)
-    if not found:
-        yield passed(subject("Namespace", namespace, namespace))
+            yield failed(who, "it has the name of the bot's Secret")
+        elif token and any(_holds(_plain(view, namespace, name, key) or "", token) for key in data):
+            yield failed(who, "it holds the bot's token")
+        elif not token and expect.bot_expected and expect.bot_key in data:
+            yield warned(who, f"it has the key {expect.bot_key}, and the token is not there to compare with")
+
+
+def _holds(value: str, token: str) -> bool:
+    # Also with a newline, in JSON or in a file of settings. A short value would be found by accident.
+    return token in value if len(token) >= _MIN_SEARCHED else token == value.strip()
 
 
 @check(

@@ -26,6 +26,7 @@ PAGE = 500  # objects a list page, kubectl's own chunk size
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 WATCH_SECONDS = 50  # a watch ends by itself below the read timeout and is begun again
+MIN_ROUND_S = 1.0  # arbitrary: list and watch are begun anew at most this often
 RETRIES = 3
 _RETRY_STATUS = (429, 502, 503, 504)
 _PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -116,20 +117,27 @@ class Cluster:
     def follow(self, path: str, deliver: Callable[[str, Obj], None], stop: threading.Event, **params: Json) -> None:
         """List, then watch, and hand over every (event type, object) until `stop`; begins anew when the watch ends.
 
-        Raises ApiError and ClusterError from the list; a broken watch is only begun again.
+        Raises ApiError and ClusterError from the first list, later only where the credentials are refused: an API
+        server that is away for a while, or a watch that breaks, is asked again, at most once in MIN_ROUND_S.
         """
+        listed = False
         while not stop.is_set():
-            items, version = self.items(path, **params)
-            for item in items:
-                deliver("ADDED", item)
+            begun = time.monotonic()
             try:
+                items, version = self.items(path, **params)
+                listed = True
+                for item in items:
+                    deliver("ADDED", item)
                 for event, item in self._watch(path, version, params):
                     if stop.is_set():
                         return
                     deliver(event, item)
-            except ApiError:
-                # Listing is permitted and watching is not, or the version is too old: list again, at a moderate pace.
-                stop.wait(1.0)
+            except ClusterError as exc:
+                # Also: listing is permitted and watching is not, or the version is too old.
+                if not listed or (isinstance(exc, ApiError) and exc.status == 401):
+                    raise
+            # Some proxies end a watch at once; without a pace that would be a storm of lists.
+            stop.wait(max(0.0, MIN_ROUND_S - (time.monotonic() - begun)))
 
     def _watch(self, path: str, version: str, params: dict[str, Json]) -> Iterator[tuple[str, Obj]]:
         query = {**params, "watch": "1", "resourceVersion": version, "timeoutSeconds": WATCH_SECONDS}
@@ -151,7 +159,10 @@ class Cluster:
     # -- commands in containers -----------------------------------------------------------------------------------
 
     def run_in(self, namespace: str, pod: str, container: str, argv: list[str], *, timeout_s: float) -> ExecResult:
-        """Run a command in a container over a websocket; raises ClusterError when it cannot be started."""
+        """Run a command in a container over a websocket.
+
+        Raises ApiError with the status of a refused handshake, else ClusterError, when it cannot be started.
+        """
         # Not needed by anybody else. The websocket alone: the typed API in front of it costs half a second to import.
         from kubernetes.stream.ws_client import websocket_call
 
@@ -172,9 +183,10 @@ class Cluster:
             channel.close()
         except Exception as exc:
             # The websocket client raises a dozen unrelated types; the text may hold headers, so only the type is shown.
-            status = getattr(exc, "status", None)
+            status = _handshake_status(exc)
             why = f"HTTP {status}" if status else type(exc).__name__
-            raise ClusterError(f"The command could not be run in {namespace}/{pod}/{container}: {why}.") from exc
+            text = f"The command could not be run in {namespace}/{pod}/{container}: {why}."
+            raise (ApiError(status, text, {}) if status else ClusterError(text)) from exc
         return ExecResult(code, stdout, stderr)
 
     # -- beneath --------------------------------------------------------------------------------------------------
@@ -276,6 +288,18 @@ def _without_discovery(core: Foreign, module: Foreign) -> Foreign:
     for header, value in create_headers(module).items():
         core._set_header(client, header, value)  # noqa: SLF001 (checked above)
     return client
+
+
+def _handshake_status(exc: BaseException) -> int:
+    """HTTP status of a refused websocket handshake, 0 where there is none.
+
+    kubernetes.stream raises ApiException(status=0) inside its handler; only what it handled knows the status.
+    """
+    for error in (exc, exc.__cause__, exc.__context__):
+        status = getattr(error, "status_code", None) or getattr(error, "status", None)
+        if isinstance(status, int) and status >= 400:
+            return status
+    return 0
 
 
 def _urllib3() -> tuple[Foreign, Foreign]:

@@ -10,9 +10,10 @@ import json
 import typing as t
 from collections.abc import Callable, Iterable
 
-from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
+from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Answer, Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
+from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import bounded
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     ALWAYS_READ,
     BOT,
@@ -66,6 +67,8 @@ class Collector:
 
     def _static(self, needs: set[str]) -> None:
         expect, jobs = self._expect, []
+        if self._selector:
+            self.snapshot.selected = {}  # here and not where it is filled: several threads do that at once
         for namespace in expect.namespaces():
             jobs.append(("namespace", namespace))
             # Whether the platform is installed, and the names of our containers, is asked whatever is selected.
@@ -114,9 +117,8 @@ class Collector:
         items, _version = self._cluster.items(
             KINDS[kind].path(namespace), metadata_only=True, labelSelector=self._selector
         )
-        if self.snapshot.selected is None:
-            self.snapshot.selected = {}
-        self.snapshot.selected[(kind, namespace)] = {item["metadata"]["name"] for item in items}
+        names = {item["metadata"]["name"] for item in items}
+        t.cast("dict[tuple[str, str], set[str]]", self.snapshot.selected)[(kind, namespace)] = names
 
     # -- live answers ---------------------------------------------------------------------------------------------
 
@@ -151,8 +153,9 @@ class Collector:
             try:
                 answer = self._cluster.read_text(url, timeout_s=_HEALTH_TIMEOUT_S)
             except ClusterError:
-                return place, HttpAnswer(0, "", f"no answer within {_HEALTH_TIMEOUT_S:.0f} s")
-            return place, HttpAnswer(answer.status, answer.text[:_MAX_ANSWER])
+                # A policy that drops packets looks like this: the API server dials longer than we wait.
+                return place, HttpAnswer(0, "", f"no answer through the API server within {_HEALTH_TIMEOUT_S:.0f} s")
+            return place, HttpAnswer(answer.status, answer.text[:_MAX_ANSWER], why_not_passed_on(answer))
 
         return dict(self._cluster.each(ask, self._running(bot_too=bot_too)))
 
@@ -193,8 +196,11 @@ class Collector:
         try:
             # The command ends by itself; the margin is for starting it.
             result = self._cluster.run_in(*place, argv, timeout_s=timeout_s + 10.0)
+        except ApiError as exc:
+            reason = "create on pods/exec is not permitted" if exc.status == 403 else str(exc)
+            return Delivery(delivered=False, seconds=None, unread=reason)
         except ClusterError as exc:
-            return Delivery(delivered=False, seconds=None, error=str(exc))
+            return Delivery(delivered=False, seconds=None, unread=str(exc))
         for line in reversed(result.stdout.splitlines()):
             try:
                 answer = json.loads(line)
@@ -203,6 +209,25 @@ class Collector:
             if isinstance(answer, dict) and "delivered" in answer:
                 return _delivery(answer)
         return Delivery(delivered=False, seconds=None, error=f"the probe gave no answer (exit status {result.code})")
+
+
+def why_not_passed_on(answer: Answer) -> str:
+    """Why an answer of a pod's proxy is the API server's own and not the pod's; "" when it is the pod's.
+
+    The API server puts its own errors into a Status object: no permission, or the pod is out of its reach, as with
+    private control planes and with policies that deny by default. Our programs never answer with one.
+    """
+    if answer.status == 403:
+        return "get on pods/proxy is not permitted"
+    if answer.status < 400:
+        return ""
+    try:
+        body = json.loads(answer.text)
+    except ValueError:
+        return ""
+    if not isinstance(body, dict) or body.get("kind") != "Status":
+        return ""
+    return f"the API server cannot reach the pod (HTTP {answer.status}): {bounded(str(body.get('message') or ''))}"
 
 
 def _delivery(answer: dict[str, t.Any]) -> Delivery:

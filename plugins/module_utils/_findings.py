@@ -15,6 +15,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 
 VERDICTS = ("fail", "warn", "skip", "pass")  # worst first
 SEVERITIES = ("error", "warning", "info")
+NO_BOT_EXPECTED = "the bot is switched off (bot_expected is false)"
 MAX_EVIDENCE = 400  # characters; evidence may hold foreign text
 
 
@@ -45,6 +46,8 @@ class Result(t.NamedTuple):
     ok: bool | None
     subject: Subject
     evidence: str
+    unread: bool = False  # with ok None: it applies and could not be read, so the picture is not complete
+    severity: str = ""  # where it is not the check's own: a suspicion in a check whose severity is error
 
 
 Decide = Callable[[View, str], Iterable[Result]]
@@ -129,9 +132,19 @@ def failed(who: Subject, evidence: str) -> Result:
     return Result(ok=False, subject=who, evidence=evidence)
 
 
+def warned(who: Subject, evidence: str) -> Result:
+    """It may not hold: worth a look, never a failed run by itself, whatever the check's severity."""
+    return Result(ok=False, subject=who, evidence=evidence, severity="warning")
+
+
 def skipped(who: Subject, reason: str) -> Result:
-    """It cannot or need not be decided."""
+    """It need not be decided."""
     return Result(ok=None, subject=who, evidence=reason)
+
+
+def unreadable(who: Subject, reason: str) -> Result:
+    """It cannot be decided, since something could not be read: the summary will say that the picture is incomplete."""
+    return Result(ok=None, subject=who, evidence=reason, unread=True)
 
 
 def decided(who: Subject, problem: str | None, evidence: str = "") -> Result:
@@ -143,7 +156,7 @@ def decided(who: Subject, problem: str | None, evidence: str = "") -> Result:
 
 
 def run_checks(checks: Iterable[Check], view: View, *, lenient: bool = False) -> tuple[list[Finding], bool]:
-    """All findings, and whether the picture was complete (nothing was skipped for want of a permission).
+    """All findings, and whether the picture was complete (nothing was skipped because it could not be read).
 
     `lenient` is check mode: before the platform is installed nothing can fail, nor in a namespace that is still to be
     made, so failures there become skips.
@@ -177,7 +190,8 @@ def _run_one(check: Check, view: View, namespace: str) -> tuple[list[Result], bo
         rows = list(check.decide(view, namespace))
     except UnreadableError as exc:
         return [skipped(where, str(exc))], False
-    return rows or [skipped(where, "nothing of this kind is there")], True
+    complete = not any(row.unread for row in rows)
+    return rows or [skipped(where, "nothing of this kind is there")], complete
 
 
 def _absent(row: Result, view: View) -> bool:
@@ -185,7 +199,8 @@ def _absent(row: Result, view: View) -> bool:
 
 
 def _finding(check: Check, row: Result, *, soften: bool) -> Finding:
-    verdict = {None: "skip", True: "pass", False: "fail" if check.severity == "error" else "warn"}[row.ok]
+    severity = row.severity or check.severity
+    verdict = {None: "skip", True: "pass", False: "fail" if severity == "error" else "warn"}[row.ok]
     evidence = redact_text(row.evidence)
     if soften and verdict in ("fail", "warn"):
         verdict, evidence = "skip", f"not installed yet: {evidence}"
@@ -193,7 +208,7 @@ def _finding(check: Check, row: Result, *, soften: bool) -> Finding:
         evidence = evidence[: MAX_EVIDENCE - 1] + "…"
     return {
         "id": check.id,
-        "severity": check.severity,
+        "severity": severity,
         "subject": row.subject,
         "verdict": verdict,
         "evidence": evidence,

@@ -70,6 +70,12 @@ CODES: dict[str, str] = {
 }
 
 
+_LEFT_BEHIND = (
+    "The sidecar of an earlier run is still in it: a run with state absent (sidecar_state in the role) and names "
+    "limited to this workload takes it out."
+)
+
+
 class Options(t.NamedTuple):
     """What the user asked for, the same for all workloads of a run."""
 
@@ -117,7 +123,7 @@ def reason_to_skip(obj: Obj, kind: str, namespace: Obj | None) -> Plan | None:
     """Why a workload must not get a sidecar, whatever the snippet holds; None when it may."""
     template = pod_template(obj, kind)
     if opted_out(obj, template, namespace):
-        return Plan("skipped", "opt_out", sentence("opt_out"))
+        return Plan("skipped", "opt_out", sentence("opt_out"), note=_LEFT_BEHIND if _is_ours(obj) else "")
     if dig(obj, "metadata", "deletionTimestamp"):
         return Plan("skipped", "being_deleted", sentence("being_deleted"))
     controller = controller_of(obj)
@@ -142,12 +148,16 @@ def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, namesp
     if fields is not None and covers(obj.get("spec"), body["spec"]) and not gives_up(fields, {"spec": body["spec"]}):
         return Plan("unchanged", "unchanged", sentence("unchanged"))
     code = "injected" if fields is None else "updated"
-    return Plan(code, code, sentence(code), body, _note(obj, kind, options))
+    return Plan(code, code, sentence(code), body, _note(obj, kind, snippet, options))
+
+
+def _is_ours(obj: Obj) -> bool:
+    return owned_fields(obj, FIELD_MANAGER) is not None
 
 
 def plan_absent(obj: Obj, kind: str) -> Plan:
     """What takes away everything we own: an apply without items."""
-    if owned_fields(obj, FIELD_MANAGER) is None:
+    if not _is_ours(obj):
         return Plan("unchanged", "absent", sentence("absent"))
     return Plan("removed", "removed", sentence("removed"), _identity(obj, kind))
 
@@ -292,11 +302,18 @@ def _refuse_port_conflict(container: Obj, spec: Obj, ours: set[str]) -> None:
                 raise _NoPlanError("skipped", "port_conflict", container=other["name"], port=port["containerPort"])
 
 
-def _note(obj: Obj, kind: str, options: Options) -> str:
+def _note(obj: Obj, kind: str, snippet: Snippet, options: Options) -> str:
     spec = pod_spec(obj, kind)
-    agent = _agent_container(obj, kind, spec, set(), options)
-    if _agent_id(agent, spec, "runAsUser") == 0:
+    agent = _agent_container(obj, kind, spec, {snippet.watcher["name"]}, options)
+    user, own = _agent_id(agent, spec, "runAsUser"), dig(snippet.watcher, "securityContext", "runAsUser")
+    if user == 0:
         return "The agent runs as root and the watcher does not: files of mode 0600 stay unread."
+    if user is None and own is not None:
+        # The user is then the agent image's, which no object of the API tells.
+        return (
+            f"The workload names no runAsUser for its agent, so the watcher runs as user {own}: files of mode 0600 "
+            "stay unread unless the agent has that user too; securityContext.runAsUser makes both the same."
+        )
     return ""
 
 

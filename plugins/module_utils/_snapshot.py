@@ -53,11 +53,11 @@ class UnreadableError(Exception):
 
 
 class HttpAnswer(t.NamedTuple):
-    """What a container's HTTP port answered through the API server; `error` instead where nothing came back."""
+    """What a container's HTTP port answered; `unread` says why where the API server could not pass the question on."""
 
     status: int
     text: str
-    error: str = ""
+    unread: str = ""
 
 
 class Usage(t.NamedTuple):
@@ -68,11 +68,12 @@ class Usage(t.NamedTuple):
 
 
 class Delivery(t.NamedTuple):
-    """What the probe command printed; `error` where it could not be run."""
+    """What the probe command printed, `error` being its reason; `unread` where the command could not be run at all."""
 
     delivered: bool
     seconds: float | None
     error: str = ""
+    unread: str = ""
 
 
 class Expectation(t.NamedTuple):
@@ -89,6 +90,7 @@ class Expectation(t.NamedTuple):
     target_kinds: tuple[str, ...] = ("Deployment",)
     target_names: tuple[str, ...] = ()
     watcher_resources: t.Mapping[str, Obj] = types.MappingProxyType({})
+    bot_expected: bool = True  # False: the chart's bot is off; one that is there is judged all the same
 
     def namespaces(self) -> tuple[str, ...]:
         """All namespaces in view, each once, the monitor's first."""

@@ -23,8 +23,9 @@ description:
     leaves the workload as it was.
   - Where the agent's container already mounts the folder of the transcripts, or a parent of it, the watcher reads that
     volume and nothing is added to the agent's container.
-  - A workload or namespace with the annotation C(orchestrator.platform/inject=false) is left alone. The annotation
-    C(orchestrator.platform/container) names the agent's container where it is not the first one.
+  - A workload or namespace with the annotation C(orchestrator.platform/inject=false) is left alone; a sidecar added
+    before stays until O(state=absent) removes it. The annotation C(orchestrator.platform/container) names the agent's
+    container where it is not the first one.
   - A change of the pod template replaces the workload's pods, once.
 options:
   state:

@@ -38,6 +38,12 @@ options:
     description:
       - Name of the ConfigMap with the published snippet. Without it the name that the chart gives it for O(release).
     type: str
+  bot_expected:
+    description:
+      - Whether the release is to have a bot. V(false) fits a chart whose C(bot.enabled) is false; then its absence is
+        skipped with the reason. A bot that is there is judged all the same.
+    type: bool
+    default: true
   bot_secret:
     description: Name of the Secret that holds the bot's token.
     type: str
@@ -233,6 +239,7 @@ from pathlib import Path
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import select
+from ansible_collections.orchestrator.platform.plugins.module_utils._chart_names import chart_fullname, snippet_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._collect import Collector
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
@@ -253,14 +260,13 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Json
 
-CHART = "discord-monitor"
-
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **AUTH_ARG_SPEC,
     "monitor_namespace": {"type": "str", "default": "discord-monitor"},
     "agent_namespaces": {"type": "list", "elements": "str", "default": ["agents"]},
     "release": {"type": "str", "default": "discord-monitor"},
     "snippet_name": {"type": "str"},
+    "bot_expected": {"type": "bool", "default": True},
     "bot_secret": {"type": "str", "default": "discord-monitor-bot", "no_log": False},
     "bot_secret_key": {"type": "str", "default": "BOT_TOKEN", "no_log": False},
     "webhook_secret": {"type": "str", "default": "discord-secrets", "no_log": False},
@@ -285,14 +291,14 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 def expectation(params: dict[str, Json]) -> Expectation:
     """What the module's options say about the platform."""
     release = params["release"]
-    # The chart's own rule for names (discord-monitor.fullname): the release's name alone where it holds the chart's.
-    fullname = (release if CHART in release else f"{release}-{CHART}").replace(".", "-")[:52].removesuffix("-")
+    fullname = chart_fullname(release)
     return Expectation(
         monitor_namespace=params["monitor_namespace"],
         agent_namespaces=tuple(dict.fromkeys(params["agent_namespaces"])),
         release=release,
         fullname=fullname,
-        snippet_name=params["snippet_name"] or f"{fullname}-snippet",
+        snippet_name=params["snippet_name"] or snippet_name(fullname),
+        bot_expected=params["bot_expected"],
         bot_secret=params["bot_secret"],
         bot_key=params["bot_secret_key"],
         webhook_secret=params["webhook_secret"],

@@ -78,6 +78,33 @@ def set_item(container: dict, *path_and_value) -> None:
     container[key] = value
 
 
+def opt_out_injected(snapshot: Snapshot) -> None:
+    metadata = obj(snapshot, "deployments", "agents")["metadata"]
+    metadata["annotations"] = {"orchestrator.platform/inject": "false"}
+    metadata["managedFields"] = [{"manager": "orchestrator.platform", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
+
+
+def token_for_the_agent_alone(snapshot: Snapshot) -> None:
+    source = {"serviceAccountToken": {"path": "token"}}
+    mount = {"name": "kube-api-access", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
+    pod(snapshot)["volumes"] += [
+        {"name": "kube-api-access", "projected": {"sources": [source]}},
+        {"name": "nothing", "emptyDir": {}},
+    ]
+    pod(snapshot)["containers"][0]["volumeMounts"].append(mount)
+    pod(snapshot)["initContainers"][0]["volumeMounts"].append({**mount, "name": "nothing"})
+
+
+def foreign_secret(snapshot: Snapshot, key: str, value: str) -> None:
+    secret = {"metadata": {"name": "telegram-bot"}, "type": "Opaque", "data": {key: b64(value)}}
+    snapshot.objects[("secrets", "agents")].append(secret)
+
+
+def token_with_newline(snapshot: Snapshot) -> None:
+    obj(snapshot, "secrets", "monitor")["data"]["BOT_TOKEN"] = b64(TOKEN + "\n")
+    foreign_secret(snapshot, "y", TOKEN)
+
+
 def service_to(snapshot: Snapshot, target: object) -> None:
     obj(snapshot, "services", "agents")["spec"]["ports"][0]["targetPort"] = target
 
@@ -116,6 +143,7 @@ Break = Callable[[Snapshot], object]
 CASES: list[tuple[str, str, Break]] = [
     ("preflight/api-version", "old server", lambda s: setattr(s, "server_version", "v1.28.9")),
     ("preflight/api-version", "old kubelet", lambda s: s.kubelet_versions.append("v1.27.1")),
+    ("injection/watcher-present", "opted out and still injected", opt_out_injected),
     ("preflight/namespaces", "terminating", lambda s: set_item(s.namespaces["agents"], "status", {"phase": "Terminating"})),
     ("chart/bot-rollout", "not available", lambda s: set_item(obj(s, "deployments", "monitor"), "status", "availableReplicas", 0)),
     ("chart/bot-rollout", "old replica", lambda s: set_item(obj(s, "deployments", "monitor"), "status", "replicas", 2)),
@@ -172,8 +200,10 @@ CASES: list[tuple[str, str, Break]] = [
     ("secret-scope/share-process-namespace", "shared", lambda s: set_item(workload(s), "shareProcessNamespace", True)),
     ("secret-scope/share-process-namespace", "debugger aims at the watcher", lambda s: foreign_ephemeral(s, {"targetContainerName": "discord-watcher"})),
     ("secret-scope/bot-token-namespace", "same name", lambda s: s.objects[("secrets", "agents")].append({"metadata": {"name": "discord-monitor-bot"}, "type": "Opaque", "data": {}})),
-    ("secret-scope/bot-token-namespace", "same key", lambda s: s.objects[("secrets", "agents")].append({"metadata": {"name": "x"}, "data": {"BOT_TOKEN": ""}})),
-    ("secret-scope/bot-token-namespace", "same value", lambda s: s.objects[("secrets", "agents")].append({"metadata": {"name": "x"}, "data": {"y": b64(TOKEN)}})),
+    ("secret-scope/bot-token-namespace", "same value", lambda s: foreign_secret(s, "y", TOKEN)),
+    ("secret-scope/bot-token-namespace", "value with a newline", lambda s: foreign_secret(s, "y", TOKEN + "\n")),
+    ("secret-scope/bot-token-namespace", "value in JSON", lambda s: foreign_secret(s, "y", json.dumps({"bot": {"token": TOKEN}}))),
+    ("secret-scope/bot-token-namespace", "token itself with a newline", token_with_newline),
     ("secret-scope/type-opaque", "basic-auth", lambda s: obj(s, "secrets", "agents").update(type="kubernetes.io/basic-auth")),
     ("secret-scope/configmap-values", "the very value", lambda s: obj(s, "configmaps", "agents")["data"].update(x=f"url={WEBHOOK}")),
     ("secret-scope/configmap-values", "a value of the shape", lambda s: obj(s, "configmaps", "agents")["data"].update(x="https://d.example/api/webhooks/1/" + "z" * 30)),
@@ -242,6 +272,96 @@ def test_missing_permission_skips_and_says_incomplete(snapshot, expect):
     assert {"secret-scope/bot-token-namespace", "secret-scope/type-opaque"} <= skipped
     assert complaints(snapshot, expect) == []
     assert "incomplete" not in str(summarise(findings, complete=True))
+
+
+def test_foreign_secret_with_the_same_key_is_nobodys_fault(snapshot, expect):
+    """Other bots call their key BOT_TOKEN too."""
+    foreign_secret(snapshot, "BOT_TOKEN", "110201543:another-bots-token")
+    assert complaints(snapshot, expect) == []
+
+
+def test_same_key_is_a_warning_where_the_token_cannot_be_read(snapshot, expect):
+    foreign_secret(snapshot, "BOT_TOKEN", "110201543:another-bots-token")
+    snapshot.unread[("secrets", "monitor")] = "no permission to list secrets in monitor"
+    findings, complete = run_checks(CHECKS, View(snapshot, expect))
+    rows = [item for item in findings if item["id"] == "secret-scope/bot-token-namespace"]
+    assert {(row["verdict"], row["severity"]) for row in rows} == {("warn", "warning"), ("skip", "error")}
+    assert breaks(findings, "error") == []
+    assert not complete
+
+
+def test_short_token_is_not_found_by_accident(snapshot, expect):
+    obj(snapshot, "secrets", "monitor")["data"]["BOT_TOKEN"] = b64("abc")
+    foreign_secret(snapshot, "y", "xabcx")
+    assert complaints(snapshot, expect) == []
+    obj(snapshot, "secrets", "agents", 1)["data"]["y"] = b64("abc\n")
+    assert {item["id"] for item in complaints(snapshot, expect)} == {"secret-scope/bot-token-namespace"}
+
+
+def without_bot(snapshot: Snapshot) -> None:
+    for resource in ("deployments", "pods", "secrets"):
+        snapshot.objects[(resource, "monitor")] = []
+
+
+def test_bot_that_is_switched_off_fails_nothing(snapshot, expect):
+    """bot.enabled: false in the chart's values."""
+    without_bot(snapshot)
+    foreign_secret(snapshot, "BOT_TOKEN", "another-bots-token")
+    findings, complete = run_checks(CHECKS, View(snapshot, expect._replace(bot_expected=False)))
+    assert [item for item in findings if item["verdict"] in ("fail", "warn")] == []
+    reasons = {item["id"]: item["evidence"] for item in findings if item["verdict"] == "skip"}
+    assert {id_ for id_, text in reasons.items() if "bot is switched off" in text} == {
+        "chart/bot-rollout",
+        "probes/bot-liveness",
+        "probes/bot-readiness",
+    }
+    assert complete
+
+
+def test_missing_bot_fails_where_one_is_expected(snapshot, expect):
+    without_bot(snapshot)
+    assert {item["id"] for item in complaints(snapshot, expect)} == {"chart/bot-rollout"}
+
+
+@pytest.mark.parametrize(("what", "name"), [("nodes", "kubelet"), ("version", "API server")])
+def test_version_that_may_not_be_read_is_no_pass(what, name, snapshot, expect):
+    snapshot.kubelet_versions = []
+    snapshot.unread[(what, "")] = f"no permission to list {what} in the cluster"
+    findings, complete = run_checks(CHECKS, View(snapshot, expect))
+    rows = [item for item in findings if item["id"] == "preflight/api-version" and item["verdict"] == "skip"]
+    assert [(row["subject"]["name"], row["evidence"]) for row in rows] == [
+        (name, f"no permission to list {what} in the cluster")
+    ]
+    assert not complete
+
+
+def test_namespace_that_may_not_be_read_is_no_pass(snapshot, expect):
+    snapshot.namespaces["agents"] = {}
+    findings, complete = run_checks(CHECKS, View(snapshot, expect))
+    (row,) = [item for item in findings if item["verdict"] == "skip"]
+    assert (row["id"], row["evidence"]) == ("preflight/namespaces", "no permission to read namespace agents")
+    assert not complete
+
+
+def test_sidecar_of_an_opted_out_workload_is_a_warning(snapshot, expect):
+    """Its outdated snippet is then nobody's error: role sidecar leaves it alone."""
+    opt_out_injected(snapshot)
+    obj(snapshot, "configmaps", "monitor")["data"]["hash"] = "c" * 64
+    (found,) = complaints(snapshot, expect)
+    assert (found["id"], found["verdict"]) == ("injection/watcher-present", "warn")
+    assert "a run with state absent" in found["evidence"]
+
+
+def test_owners_own_watcher_in_an_opted_out_workload_is_fine(snapshot, expect):
+    """The owner includes the snippet and keeps us out: nothing is ours."""
+    opt_out_injected(snapshot)
+    del obj(snapshot, "deployments", "agents")["metadata"]["managedFields"]
+    assert complaints(snapshot, expect) == []
+
+
+def test_api_token_of_the_agent_alone_is_not_ours_to_mind(snapshot, expect):
+    token_for_the_agent_alone(snapshot)
+    assert complaints(snapshot, expect) == []
 
 
 def test_opted_out_workload_is_skipped_with_its_code(snapshot, expect):

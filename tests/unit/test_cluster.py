@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.orchestrator.platform.plugins.module_utils import _cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
 
@@ -167,7 +168,86 @@ def test_proxied_answer_is_returned_whatever_its_status(server):
     assert cluster_at(server.url).read_text("/p") == (503, "delivery fails")
 
 
-def test_follow_lists_then_watches_then_lists_again(server):
+LIST = json.dumps({"items": [{"n": 1}], "metadata": {"resourceVersion": "5"}})
+BROKEN = "not JSON"  # as from a proxy in between: a plain ClusterError
+
+
+@pytest.mark.parametrize("refused", [(500, BROKEN, {}), (200, BROKEN, {})], ids=["ApiError", "ClusterError"])
+def test_follow_outlives_a_list_that_fails_later(refused, server, monkeypatch):
+    """The API server restarts during a rollout: that is no failure of the rollout."""
+    monkeypatch.setattr(_cluster, "MIN_ROUND_S", 0.01)
+    server.answers["/x"] = [(200, LIST, {}), (200, "", {}), refused, (200, LIST, {})]
+    seen, stop = [], threading.Event()
+
+    def deliver(event: str, _item: dict) -> None:
+        seen.append(event)
+        if len(seen) == 2:
+            stop.set()
+
+    cluster_at(server.url).follow("/x", deliver, stop)
+    assert seen == ["ADDED", "ADDED"]
+
+
+def test_follow_outlives_a_watch_that_cannot_be_begun(server, monkeypatch):
+    monkeypatch.setattr(_cluster, "MIN_ROUND_S", 0.01)
+    server.answers["/x"] = [(200, LIST, {})]
+    stop, rounds = threading.Event(), []
+    cluster = cluster_at(server.url)
+
+    def broken(*_args):
+        rounds.append(1)
+        if len(rounds) == 2:
+            stop.set()
+        raise ClusterError("gave no answer")
+
+    monkeypatch.setattr(cluster, "_watch", broken)
+    cluster.follow("/x", lambda *_a: None, stop)
+    assert len(rounds) == 2
+
+
+def test_follow_gives_up_where_the_first_list_fails(server):
+    server.answers["/x"] = [(200, BROKEN, {})]
+    with pytest.raises(ClusterError, match="not JSON"):
+        cluster_at(server.url).follow("/x", lambda *_a: None, threading.Event())
+
+
+class Pace(threading.Event):
+    """An event that ends after three waits and remembers how long they were asked to be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout=None):
+        self.waits.append(timeout)
+        if len(self.waits) == 3:
+            self.set()
+        return self.is_set()
+
+
+def test_watches_that_end_at_once_are_paced(server):
+    """Some proxies close a watch at once: without a pace that is a storm of lists."""
+    server.answers["/x"] = [
+        (200, LIST, {}),
+        (200, "", {}),
+        (200, LIST, {}),
+        (200, "", {}),
+        (200, LIST, {}),
+        (200, "", {}),
+    ]
+    pace, lists = Pace(), []
+
+    def deliver(*_event) -> None:
+        lists.append(1)
+        if len(lists) > 5:  # without a pace nothing else would end it
+            pace.set()
+
+    cluster_at(server.url).follow("/x", deliver, pace)
+    assert len(lists) == len(pace.waits) == 3
+    assert all(0 < wait <= _cluster.MIN_ROUND_S for wait in pace.waits)
+
+
+def test_follow_lists_then_watches_then_lists_again(server, monkeypatch):
     events = [
         {"type": "MODIFIED", "object": {"n": 2}},
         {"type": "ERROR", "object": {"code": 410}},
@@ -177,6 +257,7 @@ def test_follow_lists_then_watches_then_lists_again(server):
     first = json.dumps({"items": [{"n": 1}], "metadata": {"resourceVersion": "5"}})
     again = json.dumps({"items": [{"n": 3}], "metadata": {}})
     server.answers["/x"] = [(200, first, {}), (200, stream, {}), (200, again, {})]
+    monkeypatch.setattr(_cluster, "MIN_ROUND_S", 0.01)
     seen, stop = [], threading.Event()
 
     def deliver(event: str, item: dict) -> None:
@@ -187,3 +268,20 @@ def test_follow_lists_then_watches_then_lists_again(server):
     cluster_at(server.url).follow("/x", deliver, stop)
     assert seen == [("ADDED", 1), ("MODIFIED", 2), ("ADDED", 3)]
     assert server.seen[1][2]["resourceVersion"] == ["5"]
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_refused_command_keeps_the_status_of_the_handshake(server, status):
+    """kubernetes.stream hides it: whether a permission is missing would be unknown."""
+    server.say("/api/v1/namespaces/n/pods/p/exec", (status, {"kind": "Status"}))
+    with pytest.raises(ApiError, match=f"n/p/c: HTTP {status}") as caught:
+        cluster_at(server.url).run_in("n", "p", "c", ["true"], timeout_s=5.0)
+    assert caught.value.status == status
+
+
+def test_command_on_an_unreachable_server_is_one_sentence(server):
+    server.http.shutdown()
+    server.http.server_close()
+    with pytest.raises(ClusterError, match="n/p/c: ") as caught:
+        cluster_at(server.url).run_in("n", "p", "c", ["true"], timeout_s=5.0)
+    assert not isinstance(caught.value, ApiError)

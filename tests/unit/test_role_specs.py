@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.orchestrator.platform.plugins.filter.chart_fullname import chart_fullname
 from jinja2.nativetypes import NativeEnvironment
 
 # The role kind_cluster computes some defaults from the machine, so its spec cannot hold their values.
@@ -22,9 +23,13 @@ def load(role: Path, part: str):
     )
 
 
-def evaluated(value):
-    """What a default is while no other variable is set."""
-    return NativeEnvironment().from_string(value).render() if isinstance(value, str) and "{{" in value else value
+def evaluated(value, **variables):
+    """What a default is while no other variable is set, or only these."""
+    if not isinstance(value, str) or "{{" not in value:
+        return value
+    environment = NativeEnvironment()
+    environment.filters["orchestrator.platform.chart_fullname"] = chart_fullname
+    return environment.from_string(value).render(**variables)
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
@@ -42,3 +47,21 @@ def test_secret_options_are_marked(role):
     for entry in load(role, "meta")["argument_specs"].values():
         marked = {name for name, option in entry["options"].items() if option.get("no_log")}
         assert marked == SECRET_OPTIONS & set(entry["options"])
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({"discord_monitor_release": "dm"}, "dm-discord-monitor-snippet"),
+        ({"discord_monitor_values": {"fullnameOverride": "eyes"}}, "eyes-snippet"),
+    ],
+)
+def test_release_alone_leads_the_roles_to_its_snippet(variables, name):
+    """One variable renames the release everywhere: what the chart publishes is what role sidecar reads."""
+    sidecar = next(role for role in ROLES if role.name == "sidecar")
+    assert evaluated(load(sidecar, "defaults")["sidecar_snippet_name"], **variables) == name
+
+
+def test_verify_follows_whether_a_bot_is_required():
+    verify = next(role for role in ROLES if role.name == "verify")
+    assert evaluated(load(verify, "defaults")["verify_bot_expected"], secrets_bot_required=False) is False

@@ -531,3 +531,23 @@ def test_field_sets_of_the_server_and_ours_compare():
 )
 def test_covers(live, planned, same):
     assert covers(live, planned) is same
+
+
+@pytest.mark.parametrize(
+    ("pod", "own", "said"),
+    [
+        ({}, {}, "the watcher runs as user 10001"),
+        ({"runAsUser": 0}, {}, "files of mode 0600 stay unread"),
+        ({"runAsUser": 2000}, {}, ""),
+        ({}, {"runAsUser": 2000}, ""),
+    ],
+)
+def test_note_says_which_files_the_watcher_cannot_read(pod, own, said, snippet):
+    """DM-123: the agent's user comes from its manifest, else from its image, which nothing tells."""
+    obj = workload("plain")
+    spec = pod_spec(obj, "Deployment")
+    spec["securityContext"], spec["containers"][0]["securityContext"] = pod, own
+    for options in (NATIVE, CLASSIC):
+        note = plan_present(obj, "Deployment", snippet, options).note
+        assert said in note
+        assert bool(note) is bool(said)

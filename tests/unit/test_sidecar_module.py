@@ -204,3 +204,14 @@ def test_opted_out_namespace(cluster, monkeypatch):
     monkeypatch.setattr(cluster, "find", lambda path: namespace if path.endswith("namespaces/agents") else find(path))
     assert set(codes(run(cluster)).values()) == {"opt_out"}
     assert cluster.sent == []
+
+
+def test_opted_out_workload_with_our_sidecar_says_how_to_take_it_out(cluster):
+    run(cluster, names=["plain"])
+    for name in ("plain", "own-volume"):
+        cluster.deployments[name]["metadata"].setdefault("annotations", {})["orchestrator.platform/inject"] = "false"
+    messages = {row["name"]: row["message"] for row in run(cluster)["workloads"]}
+    assert "still in it" in messages["plain"]
+    assert "state absent" in messages["plain"]
+    assert "still in it" not in messages["own-volume"]
+    assert codes(run(cluster, state="absent", names=["plain"])) == {"plain": "removed"}
