@@ -130,6 +130,23 @@ def test_old_files_are_not_replayed_on_the_first_start(tmp_path):
     assert young.exists()
 
 
+def test_places_are_forgotten_only_for_files_that_are_gone(tmp_path):
+    """DM-A01: before the first look, and while there is no projects folder, everything remembered stays."""
+    there = write(tmp_path / "ws/.claude/projects/-p/s.jsonl")
+    lost = str(tmp_path / "ws/.claude/projects/-p/lost.jsonl")
+    places = {str(there): Place(there.stat().st_ino, 3, 0), lost: Place(1, 2, 0)}
+    elsewhere = follow(tmp_path / "not mounted yet", places=places)
+    elsewhere.changed(whole_tree=True)
+    assert elsewhere.places() == places
+    transcripts = follow(tmp_path / "ws", places=places)
+    assert transcripts.places() == places
+    transcripts.changed(whole_tree=True)
+    assert set(transcripts.places()) == {str(there)}
+    there.unlink()
+    transcripts.changed(whole_tree=True)
+    assert transcripts.places() == {}
+
+
 def test_cursor_file_round_trip_and_damage(tmp_path):
     """Atomic and tolerant: a damaged file is said and begun anew."""
     store = Store(str(tmp_path / "state"))

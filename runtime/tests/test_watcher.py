@@ -66,6 +66,62 @@ def test_restart_neither_loses_nor_repeats(watch, session, discord):
     assert said(discord) == ["one", "two", "three"]
 
 
+def plain(text):
+    """A row without an id: nothing but the cursor keeps it from coming twice."""
+    return {key: value for key, value in row(text).items() if key != "uuid"}
+
+
+def age(path, *, seconds=7200):
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_an_idle_restart_keeps_the_cursor(watch, session, discord):
+    """DM-A01, D8: five rows, killed, a start that has nothing to do, killed, a third start: nothing comes again."""
+    watcher = watch()
+    session.append(*(plain(text) for text in SEEN[:5]))
+    wait_for(lambda: discord.has("five"), what="all arrive")
+    wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the cursor moved")
+    for _restart in range(2):
+        watcher.kill()
+        watcher = watch()
+        wait_for(lambda: not watcher.health()[1]["waiting_for_transcript"], what="the file is found")
+    session.append(plain("six"))
+    wait_for(lambda: discord.has("six"), what="the new row arrives")
+    assert said(discord) == list(SEEN)
+
+
+def test_a_start_without_webhook_keeps_the_cursor(watch, session, discord, home):
+    """DM-A01, D8: history skipped on purpose stays skipped after a start in which the Secret was missing."""
+    session.append(plain("old one"), plain("old two"))
+    age(session.path)
+    watcher = watch()
+    session.append(plain("one"))
+    wait_for(lambda: discord.has("one"), what="the new row arrives")
+    wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the cursor moved")
+    watcher.stop()
+    kept = handed_over(home, session)
+    assert watch(webhook_url="").stop() == 0
+    assert handed_over(home, session) == kept
+    session.append(plain("two"))
+    watch()
+    wait_for(lambda: discord.has("two"), what="the next row arrives")
+    assert said(discord) == ["one", "two"]
+
+
+@pytest.mark.parametrize("with_webhook", [True, False])
+def test_history_skipped_at_the_first_start_stays_skipped(watch, session, discord, home, with_webhook):
+    """DM-A01: nothing was delivered yet, the watcher is killed, the old file grows meanwhile: only that is shown."""
+    session.append(plain("old one"))
+    age(session.path)
+    first = watch() if with_webhook else watch(webhook_url="")
+    wait_for(lambda: handed_over(home, session)[1], what="the skipped file is remembered")
+    first.kill()
+    session.append(plain("one"))
+    watch()
+    wait_for(lambda: discord.has("one"), what="the new row arrives")
+    assert said(discord) == ["one"]
+
+
 def test_kill_repeats_at_most_one_message(watch, session, discord):
     """Killed after Discord took a message and before the cursor moved: at most that message comes again."""
     discord.control(mode="slow", slow_seconds=1.5)

@@ -214,6 +214,7 @@ class Transcripts:
         self._root = ""
         self._scanned_at = -RESCAN_S
         self.sources: dict[str, Source] = {}
+        self.skipped = 0  # old files taken as read; to be remembered, or the next start takes them for new ones
         self._probe_path = probe_path
 
     @property
@@ -222,8 +223,8 @@ class Transcripts:
         return not any(not source.is_probe for source in self.sources.values())
 
     def places(self) -> dict[str, Place]:
-        """What is to be remembered of every file that still exists."""
-        return {path: source.place for path, source in self.sources.items()}
+        """What is to be remembered: every file that was not found gone, also those not looked for yet."""
+        return self._places | {path: source.place for path, source in self.sources.items()}
 
     def backlog_bytes(self) -> int:
         """Bytes not yet handed over."""
@@ -267,7 +268,19 @@ class Transcripts:
             if whole_tree or source.changed_at > cold_before or source.has_news:
                 self._observe(path, source)
             sizes[path] = source.size
+        if whole_tree and self._root:
+            self._forget_lost_files()
         return sizes
+
+    def _forget_lost_files(self) -> None:
+        """Places remembered from before are dropped only when their file is surely gone."""
+        for path in [path for path in self._places if path not in self.sources]:
+            try:
+                os.stat(path, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                del self._places[path]
+            except OSError:
+                continue
 
     def _choose_root(self) -> None:
         """Take the first candidate that holds a transcript. A better one that appears later wins."""
@@ -322,6 +335,7 @@ class Transcripts:
         place = self._places.get(path)
         if place is None or place.inode != status.st_ino:
             is_old = status.st_mtime < self._old_before and not is_probe
+            self.skipped += is_old
             place = Place(status.st_ino, status.st_size if is_old else 0, 0)
         self.sources[path] = Source(path, place, is_probe=is_probe)
         self._observe(path, self.sources[path])
@@ -329,10 +343,12 @@ class Transcripts:
     def _observe(self, path: str, source: Source) -> None:
         try:
             source.observe(os.stat(path, follow_symlinks=False))
-        except OSError:
+        except OSError as exc:
             if not source.has_rows:
                 del self.sources[path]
-                self._places.pop(path, None)
+                self._places[path] = source.place
+                if isinstance(exc, (FileNotFoundError, NotADirectoryError)):
+                    del self._places[path]
 
 
 def _holds_transcripts(root: str) -> bool:

@@ -117,9 +117,10 @@ class Watcher:
 
     def run(self) -> None:
         """Turn until the end is asked for, then flush."""
-        self._save()
         if self._webhook is None:
+            self._transcripts.changed()  # old files count as read from the first start on, webhook or not
             self._log.warning("no webhook: nothing is delivered", reason=self._settings.webhook_problem)
+        self._save()
         while not self._stop.requested:
             self.health.beat()
             if self._webhook is None or self._over:
@@ -179,6 +180,9 @@ class Watcher:
         self.health.state_problem = self._store.problem
         if idle:
             self.health.oldest_at = None
+        if self._transcripts.skipped:
+            self._transcripts.skipped = 0
+            self._save()
         if self._unsaved and time.monotonic() - self._saved_at >= SAVE_GAP_S:
             self._save()
         if self._store.problem != self._said:
