@@ -81,10 +81,11 @@ def test_an_idle_restart_keeps_the_cursor(watch, session, discord):
     session.append(*(plain(text) for text in SEEN[:5]))
     wait_for(lambda: discord.has("five"), what="all arrive")
     wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the cursor moved")
-    for _restart in range(2):
-        watcher.kill()
-        watcher = watch()
-        wait_for(lambda: not watcher.health()[1]["waiting_for_transcript"], what="the file is found")
+    watcher.kill()
+    idle = watch()
+    wait_for(lambda: not idle.health()[1]["waiting_for_transcript"], what="the file is found")
+    idle.kill()
+    watch()
     session.append(plain("six"))
     wait_for(lambda: discord.has("six"), what="the new row arrives")
     assert said(discord) == list(SEEN)
@@ -95,6 +96,7 @@ def test_a_start_without_webhook_keeps_the_cursor(watch, session, discord, home)
     session.append(plain("old one"), plain("old two"))
     age(session.path)
     watcher = watch()
+    wait_for(lambda: not watcher.health()[1]["waiting_for_transcript"], what="the file is found")
     session.append(plain("one"))
     wait_for(lambda: discord.has("one"), what="the new row arrives")
     wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the cursor moved")
@@ -120,6 +122,47 @@ def test_history_skipped_at_the_first_start_stays_skipped(watch, session, discor
     watch()
     wait_for(lambda: discord.has("one"), what="the new row arrives")
     assert said(discord) == ["one"]
+
+
+def test_old_file_without_a_last_line_feed_is_not_replayed(watch, session, discord):
+    """DM-A01, DM-A33: its last row is whole, only the line feed comes later; history stays skipped."""
+    session.append(plain("old one"))
+    session.raw(json.dumps(plain("old two")).encode())
+    age(session.path)
+    watcher = watch()
+    wait_for(lambda: not watcher.health()[1]["waiting_for_transcript"], what="the file is found")
+    session.raw(b"\n")
+    session.append(plain("one"))
+    wait_for(lambda: discord.has("one"), what="the new row arrives")
+    assert said(discord) == ["one"]
+
+
+def test_a_last_row_without_line_feed_is_shown_once(watch, session, discord):
+    """DM-A01: flushed at SIGTERM; after a restart the file goes on behind it."""
+    session.append(plain("one"))
+    session.raw(json.dumps(plain("two")).encode())
+    watcher = watch()
+    wait_for(lambda: discord.has("one"), what="the complete row arrives")
+    watcher.stop()
+    assert said(discord) == ["one", "two"]
+    watcher = watch()
+    wait_for(lambda: not watcher.health()[1]["waiting_for_transcript"], what="the file is found")
+    session.raw(b"\n")
+    session.append(plain("three"))
+    wait_for(lambda: discord.has("three"), what="the next row arrives")
+    assert said(discord) == ["one", "two", "three"]
+
+
+def test_file_rewritten_while_nobody_looked_is_read_anew(watch, session, discord):
+    """The same inode and a greater length, but other content: known by the byte before our place."""
+    session.append(plain("one"))
+    watcher = watch()
+    wait_for(lambda: discord.has("one"), what="it arrives")
+    watcher.stop()
+    with session.path.open("r+b") as file:
+        file.write(json.dumps(plain("two " * 200)).encode() + b"\n")
+    watch()
+    wait_for(lambda: discord.has("two"), what="the new content arrives")
 
 
 def test_kill_repeats_at_most_one_message(watch, session, discord):
@@ -155,7 +198,10 @@ def test_long_message_split_over_embeds_is_resumed_inside_a_row(watch, session, 
 
 def handed_over(home, session):
     """Inode, byte and embeds of the row there, as remembered on disk."""
-    places = json.loads((home / "state" / "cursor.json").read_text())["places"]
+    try:
+        places = json.loads((home / "state" / "cursor.json").read_text())["places"]
+    except FileNotFoundError:
+        places = {}
     return places.get(str(session.path), [0, 0, 0])
 
 

@@ -10,6 +10,7 @@ Files are only ever read: the volume is mounted read-only and the agent must not
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import deque
@@ -27,6 +28,7 @@ RESCAN_S = 2.0  # the whole tree is looked through this often; new files in busy
 SEARCH_S = 0.5  # while there is no transcript at all
 COLD_S = 600.0  # files and folders untouched for so long are looked at only with the whole tree
 TRAIL_BYTES = 64  # re-read before each chunk: they differ when the file was rewritten behind our back
+LINE_FEED = 10
 MAX_DEPTH = 6
 MAX_FOLDERS = 5_000
 SETTLED_NS = 50_000_000  # a folder changed less than this before it was listed may hide a twin change of the same tick
@@ -39,6 +41,7 @@ class RawRow(NamedTuple):
     end: int
     data: bytes
     oversize: bool = False
+    last: int = LINE_FEED  # its last byte: a line feed but for the last row of a file, at its agent's end
 
 
 class RowSplitter:
@@ -63,7 +66,9 @@ class RowSplitter:
         """The bytes after the last line feed, if there are any."""
         if not self._rest.strip():
             return None
-        return RawRow(self._row_start, self.next_byte, self._rest, self._oversize)
+        return RawRow(
+            self._row_start, self.next_byte, self._rest, self._oversize, -1 if self._oversize else self._rest[-1]
+        )
 
     def _complete(self, line: bytes) -> RawRow:
         whole = self._rest if self._oversize else self._rest + line
@@ -103,7 +108,9 @@ class Source:
         self.resume_done = place.done
         self._splitter = RowSplitter(place.at)
         self._ready: deque[RawRow] = deque()
-        self._trail = b"\n" if place.at else b""  # what stands before the next byte to read
+        # What stands before the next byte to read, as far as it is known: a last row handed over at the agent's end,
+        # for one, has no line feed.
+        self._trail = bytes([place.last]) if place.at and place.last >= 0 else b""
 
     @property
     def has_rows(self) -> bool:
@@ -142,9 +149,15 @@ class Source:
         """The last line when it lacks its line feed; asked for only when the agent has ended."""
         return self._splitter.unfinished()
 
-    def hand_over(self, start: int, end: int, *, done: int, parts: int) -> None:
-        """`done` of `parts` embeds of the row from `start` to `end` are delivered."""
-        self.place = Place(self.place.inode, end, 0) if done >= parts else Place(self.place.inode, start, done)
+    def hand_over(self, row: RawRow, *, done: int, parts: int) -> None:
+        """`done` of `parts` embeds of the row are delivered."""
+        inode = self.place.inode
+        if done >= parts:
+            self.place = Place(inode, row.end, 0, row.last)
+        elif row.start != self.place.at:
+            self.place = Place(inode, row.start, done, LINE_FEED)  # behind empty lines or rows of no own place
+        else:
+            self.place = self.place._replace(done=done)
 
     def _read(self) -> bytes:
         at = self._splitter.next_byte
@@ -334,9 +347,10 @@ class Transcripts:
             return
         place = self._places.get(path)
         if place is None or place.inode != status.st_ino:
-            is_old = status.st_mtime < self._old_before and not is_probe
-            self.skipped += is_old
-            place = Place(status.st_ino, status.st_size if is_old else 0, 0)
+            place = Place(status.st_ino, 0, 0)
+            if status.st_mtime < self._old_before and not is_probe:
+                self.skipped += 1
+                place = _behind_history(path, status)
         self.sources[path] = Source(path, place, is_probe=is_probe)
         self._observe(path, self.sources[path])
 
@@ -349,6 +363,31 @@ class Transcripts:
                 self._places[path] = source.place
                 if isinstance(exc, (FileNotFoundError, NotADirectoryError)):
                     del self._places[path]
+
+
+def _behind_history(path: str, status: os.stat_result) -> Place:
+    """The place behind the complete rows of an old file; a row that was begun only may still be finished and shown."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return Place(status.st_ino, status.st_size, 0)
+    try:
+        begin = end = status.st_size
+        line_feed = -1
+        while begin > 0 and line_feed < 0:
+            end, begin = begin, max(0, begin - CHUNK_BYTES)
+            line_feed = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        start = begin + line_feed + 1
+        tail = os.pread(descriptor, min(status.st_size - start, MAX_ROW_BYTES), start)
+    except OSError:
+        return Place(status.st_ino, status.st_size, 0)
+    finally:
+        os.close(descriptor)
+    try:
+        json.loads(tail)  # the beginning of an object is never one itself
+    except (ValueError, RecursionError):
+        return Place(status.st_ino, start, 0, LINE_FEED)
+    return Place(status.st_ino, start + len(tail), 0, tail[-1])
 
 
 def _holds_transcripts(root: str) -> bool:

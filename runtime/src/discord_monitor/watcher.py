@@ -393,7 +393,7 @@ class Watcher:
 
     def _commit(self, items: list[Item], *, at_once: bool) -> None:
         for item in items:
-            item.source.hand_over(item.raw.start, item.raw.end, done=item.done, parts=item.parts)
+            item.source.hand_over(item.raw, done=item.done, parts=item.parts)
             if item.done >= item.parts:
                 for key in item.keys:
                     self._seen.hand_over(key)
