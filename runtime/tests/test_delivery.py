@@ -36,6 +36,9 @@ def answer(status, body=None, **headers):
         (answer(429, {"retry_after": 1.5}), Verdict.LIMITED),
         (answer(400, {"code": 50035}), Verdict.REFUSED),
         (answer(413), Verdict.REFUSED),
+        (answer(400, {"code": 220001}), Verdict.FAILED),
+        (answer(400, {"code": 220003}), Verdict.FAILED),
+        (answer(400, {"code": 50083}), Verdict.FAILED),
         (answer(500), Verdict.FAILED),
         (answer(302), Verdict.FAILED),
         (Answer(502, {}, b"<html>"), Verdict.FAILED),
@@ -62,6 +65,14 @@ def test_verdicts(given_answer, verdict):
 def test_waits_are_what_discord_asks_for(given_answer, wait_s):
     """Seconds as a float; the body goes before the headers; nonsense never silences for good."""
     assert judge(given_answer).wait_s == wait_s
+
+
+def test_a_400_about_the_webhook_says_what_to_do():
+    """DM-A01: a forum channel without a thread is the webhook's fault, no message's."""
+    judged = judge(answer(400, {"code": 220001, "message": "foreign text"}))
+    assert "thread_id" in judged.reason
+    assert "foreign" not in judged.reason
+    assert judged.wait_s == 60.0
 
 
 def test_backoff_grows_and_is_bounded():

@@ -429,6 +429,28 @@ def test_refused_embed_does_not_block_the_others(watch, session, discord, monkey
     assert watcher.metric("embeds_dropped_total") == 1
 
 
+@pytest.mark.parametrize("code", [220001, 50035], ids=["forum", "unknown-cause"])
+def test_webhook_that_refuses_everything_is_an_outage(watch, session, discord, monkeypatch, home, code):
+    """DM-A01, D8: each message gets 400: no event is passed over, health tells, and all comes when that is over."""
+    real = discord.fake.answer
+    refuses = [True]
+    monkeypatch.setattr(
+        discord.fake, "answer", lambda call: fake_discord.error(400, code, "no") if refuses else real(call)
+    )
+    session.append(*(plain(text) for text in SEEN))
+    watcher = watch(OUTAGE_LIMIT_SECONDS="1")
+    wait_for(lambda: watcher.health()[0] == 503, what="health fails after the limit")
+    assert watcher.health()[1]["webhook"] == "failing"
+    assert ("forum channel" if code == 220001 else "every message") in watcher.health()[1]["reason"]
+    assert watcher.metric("embeds_dropped_total") == 0
+    assert handed_over(home, session)[1] == 0
+    watcher.kill()
+    refuses.clear()
+    watch()
+    wait_for(lambda: discord.has("six"), what="all arrive")
+    assert said(discord) == list(SEEN)
+
+
 def test_missing_webhook_idles_healthy(watch, session, discord):
     """D8: no webhook is no reason to fail; the answer says what to do."""
     watcher = watch(webhook_url="")

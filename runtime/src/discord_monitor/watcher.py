@@ -297,12 +297,27 @@ class Watcher:
         """Discord refuses the batch: find the embed at fault; the others go out, its place is taken by a notice."""
         shown = sum(1 for item in batch if item.embed is not None)
         for item in batch:
-            if item.embed is not None and (shown == 1 or self._deliver([item]).verdict is Verdict.REFUSED):
+            if item.embed is not None:
+                self._deliver_or_notify(item, judged if shown == 1 else self._deliver([item]))
+            self._commit([item], at_once=item.embed is not None)
+
+    def _deliver_or_notify(self, item: Item, judged: Judged) -> None:
+        """After a first attempt, judged so: an event that is refused is replaced by a notice.
+
+        Where the notice is refused too it is not the event's fault: nothing is passed over, that is an outage.
+        """
+        failures = 0
+        while judged.verdict is Verdict.REFUSED:
+            notice = Embed(title="event not shown", description=judged.reason, color=GREY)
+            if self._deliver([item._replace(embed=notice)]).verdict is not Verdict.REFUSED:
                 self._log.error("an event is refused", reason=judged.reason)
                 self.health.counters.dropped += 1
-                notice = Embed(title="event not shown", description=judged.reason, color=GREY)
-                self._deliver([item._replace(embed=notice)])
-            self._commit([item], at_once=item.embed is not None)
+                return
+            failures += 1
+            self.health.counters.retries += 1
+            reason = f"Discord refuses every message, a plain notice as well: {judged.reason}"
+            self._failed(judged._replace(reason=reason), failures)
+            judged = self._deliver([item])
 
     def _deliver(self, items: list[Item]) -> Judged:
         """Try until Discord confirms or refuses. Raises Undeliverable when there is no use or no time left."""
@@ -334,9 +349,13 @@ class Watcher:
                 self._log.info("limited", wait_seconds=judged.wait_s)
                 continue
             failures += 1
-            self.health.failed(judged.reason)
-            self._log.warning("delivery failed", reason=judged.reason, attempt=failures)
-            self._pacer.hold(now, backoff_s(failures) if judged.wait_s is None else judged.wait_s)
+            self._failed(judged, failures)
+
+    def _failed(self, judged: Judged, failures: int) -> None:
+        self.health.failed(judged.reason)
+        self._log.warning("delivery failed", reason=judged.reason, attempt=failures)
+        wait_s = backoff_s(failures) if judged.wait_s is None else judged.wait_s
+        self._pacer.hold(time.monotonic(), wait_s)
 
     def _confirmed(self, items: list[Item], judged: Judged) -> None:
         self.health.delivered()
