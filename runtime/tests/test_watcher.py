@@ -6,13 +6,23 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 
 import pytest
 from processes import SRC, TOKEN, Discord, Session, free_port, get, row, wait_for
 
+from discord_monitor import delivery
+from discord_monitor.health import WebhookState
+from discord_monitor.lifecycle import Stop
+from discord_monitor.log import Log
+from discord_monitor.redaction import Redactor
+from discord_monitor.settings import watcher_settings
+from discord_monitor.watcher import Watcher as InProcess
 from platform_demo import fake_discord
 from platform_demo.sample_agent import Settings as AgentSettings
 from platform_demo.sample_agent import Writer, write_expected
@@ -217,6 +227,66 @@ def test_429_is_waited_for_exactly(watch, session, discord):
     assert time.monotonic() - limited_at >= 1.0
     assert discord.answered(429) == 1
     assert said(discord) == ["one"]
+
+
+def dripping_server(good):
+    """Answers its first request a byte at a time and never to the end, the others as Discord does."""
+    posts, ended = [], []
+
+    def serve(connection):
+        with connection:
+            connection.recv(65_536)
+            posts.append(time.monotonic())
+            if len(posts) == 1:
+                try:
+                    while True:
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nX: " if not ended else b"a")
+                        ended.append(False)
+                        time.sleep(0.05)  # the pace of the drops
+                except OSError:
+                    ended.append(True)
+            else:
+                connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"id":"1"}')
+
+    def accept():
+        while True:
+            try:
+                connection, _address = good.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return posts, ended
+
+
+def test_an_answer_that_never_ends_is_a_failure(session, home, monkeypatch):
+    """DM-203, D8: a server that drips is given up after the limit of an attempt; health sees it, the next one counts."""
+    monkeypatch.setattr(delivery, "ATTEMPT_LIMIT_S", 1.0)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        posts, ended = dripping_server(listening)
+        session.say("one")
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api/webhooks/1/{TOKEN}"
+        env = {"DISCORD_WEBHOOK_URL": url, "WORKSPACE_PATH": str(home / ".claude"), "STATE_PATH": str(home / "state")}
+        stop = Stop()
+        watcher = InProcess(
+            watcher_settings(env | {"PARITY_MODE": "true"}),
+            stop=stop, log=Log("watcher", threshold="error", redact=Redactor()), redactor=Redactor(),
+        )  # fmt: skip
+        loop = threading.Thread(target=watcher.run, daemon=True)
+        loop.start()
+        try:
+            wait_for(
+                lambda: watcher.health.webhook is WebhookState.FAILING, what="the attempt is given up", patience_s=10
+            )
+            assert "did not finish" in watcher.health.reason
+            assert watcher.health.verdict(time.monotonic() + 200)[1]["status"] != "ok", "the outage clock runs"
+            wait_for(lambda: ended and ended[-1], what="the connection is closed")
+            wait_for(lambda: watcher.health.counters.messages == 1, what="the next attempt delivers")
+            assert len(posts) == 2
+        finally:
+            stop.request()
+            loop.join(10)
 
 
 def test_unknown_webhook_is_final_and_said(watch, session, discord):

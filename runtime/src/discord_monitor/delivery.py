@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # A message whose answer is not awaited is posted again and stands twice in the channel: be patient. The loop goes on.
 ANSWER_LIMIT_S = 15.0
+# For a whole attempt: a server, or a middlebox, that sends a byte now and then meets every limit of a single read.
+ATTEMPT_LIMIT_S = 20.0
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0  # an arbitrary choice
 MAX_RETRY_AFTER_S = 3600.0  # Discord's longest known waits are minutes; a broken value must not silence us for good
@@ -133,10 +135,14 @@ def _code(code: object) -> str:
 
 
 class Webhook:
-    """One webhook URL. `post` and `delete` block up to ANSWER_LIMIT_S and are for one thread at a time."""
+    """One webhook URL. `post` and `delete` wait up to ANSWER_LIMIT_S for each byte; for one thread at a time.
+
+    A `post` that takes too long is ended by `abandon`, from another thread.
+    """
 
     def __init__(self, url: Secret) -> None:
         parts = urlsplit(url.reveal())
+        self._url = url
         self._client = HttpClient(url.reveal(), read_limit_s=ANSWER_LIMIT_S)
         self._path = parts.path.rstrip("/")
         self._query = parts.query  # a thread_id, for example
@@ -162,6 +168,11 @@ class Webhook:
     def close(self) -> None:
         """Drop the connection."""
         self._client.close()
+
+    def abandon(self) -> None:
+        """Give up the request under way; the next one goes over a connection of its own."""
+        self._client.abort()
+        self._client = HttpClient(self._url.reveal(), read_limit_s=ANSWER_LIMIT_S)
 
     def _request(self, method: str, path: str, body: bytes | None) -> Answer:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}

@@ -18,6 +18,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from discord_monitor import delivery
 from discord_monitor.batching import batches
 from discord_monitor.cursor import (
     PROBE_FILE,
@@ -129,6 +130,8 @@ class Watcher:
             self._turn()
             self._stop.wait(self._settings.poll_interval_s)
         self._flush()
+        if self._webhook is not None:
+            self._webhook.close()
 
     def metrics(self) -> list[Metric]:
         """The figures of `/metrics`."""
@@ -389,6 +392,7 @@ class Watcher:
         """One attempt; the loop stays alive while it runs. Raises Undeliverable when the end comes first."""
         assert self._webhook is not None  # noqa: S101 - the loop idles without one
         self._attempt = Attempt(self._webhook.post, embeds)
+        deadline = time.monotonic() + delivery.ATTEMPT_LIMIT_S
         while True:
             self.health.beat()
             judged = self._attempt.wait(SLICE_S if not self._stop.requested else 0.1)
@@ -396,6 +400,10 @@ class Watcher:
                 return judged
             if self._time_left() <= 0:
                 raise Undeliverable
+            if time.monotonic() >= deadline:
+                self._webhook.abandon()
+                reason = f"Discord did not finish its answer within {delivery.ATTEMPT_LIMIT_S:g} s"
+                return Judged(Verdict.FAILED, reason)
 
     def _pause(self, seconds: float) -> None:
         self.health.beat()
