@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -521,6 +522,34 @@ def test_webhook_that_refuses_everything_is_an_outage(watch, session, discord, m
     assert said(discord) == list(SEEN)
 
 
+NOT_ALL_POWERFUL = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["unreadable", "readable-later"])
+def test_unreadable_transcripts_are_told_and_stand_in_nobodys_way(watch, discord, home, later):
+    """DM-190, DM-205: files of another user: a warning each, a figure, still 200; a readable file is not held up."""
+    without_rights = NOT_ALL_POWERFUL if os.geteuid() == 0 else ()
+    if without_rights and shutil.which("setpriv") is None:
+        pytest.skip("root reads every file, and setpriv, which takes that right away, is not installed")
+    closed = [Session(home, f"closed-{number:02d}") for number in range(40)]
+    for each in closed:
+        each.say("secret of another user")
+        each.path.chmod(0)
+    watcher = watch(prefix=without_rights)
+    wait_for(lambda: watcher.metric("unreadable_transcripts") == 40, what="all are counted")
+    Session(home, "open").say("one")
+    wait_for(lambda: discord.has("one"), what="the readable one arrives")
+    status, health = watcher.health()
+    assert (status, health["unreadable_transcripts"]) == (200, 40)
+    assert "transcripts that cannot be read: 40 (Permission denied)" in health["reason"]
+    wait_for(lambda: "closed-39" in watcher.log(), what="each is named")
+    assert watcher.log().count("cannot be read") == 40
+    if later:
+        closed[0].path.chmod(0o640)
+        wait_for(lambda: discord.has("another user"), what="what can be read by now arrives")
+        wait_for(lambda: watcher.metric("unreadable_transcripts") == 39, what="one less is counted")
+
+
 def test_missing_webhook_idles_healthy(watch, session, discord):
     """D8: no webhook is no reason to fail; the answer says what to do."""
     watcher = watch(webhook_url="")
@@ -578,6 +607,16 @@ def test_probe_goes_through_and_leaves_no_message(watch, session, discord, home)
     assert answer["message_id"].isdigit()
     assert discord.messages() == []
     assert discord.fake.guild.received == 1
+
+
+def test_probe_does_not_wait_behind_a_backlog(watch, session, discord):
+    """A hundred messages at two a second are waiting: the probe's line goes next, within its timeout."""
+    session.append(*(plain(f"line {number}") for number in range(100)))
+    watcher = watch(BATCH_SIZE="1", RATE_LIMIT="2")
+    wait_for(lambda: discord.has("line 2"), what="the backlog is being worked off")
+    code, answer = probe(watcher, timeout="8")
+    assert (code, answer["delivered"]) == (0, True), answer
+    assert not discord.has("line 90"), "the backlog was gone: the test proves nothing"
 
 
 def test_probe_in_an_outage_says_why(watch, discord):

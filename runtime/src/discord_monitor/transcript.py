@@ -104,6 +104,7 @@ class Source:
         self.size = 0
         self.limit = 0  # bytes that may be read now
         self.changed_at = time.time()
+        self.unreadable = ""  # why it cannot be read, from the first failing read to a look that could open it
         self.order = ""  # the latest timestamp of its rows
         self.resume_done = place.done
         self._splitter = RowSplitter(place.at)
@@ -119,8 +120,8 @@ class Source:
 
     @property
     def has_news(self) -> bool:
-        """Whether there are rows or bytes not yet given out."""
-        return bool(self._ready) or self.size > self._splitter.next_byte
+        """Whether there are rows, or bytes that can be read, not yet given out."""
+        return bool(self._ready) or (self.size > self._splitter.next_byte and not self.unreadable)
 
     def observe(self, status: os.stat_result) -> None:
         """Take notice of the file's present size. A replaced or shortened file is read from its start.
@@ -165,14 +166,16 @@ class Source:
         if wanted <= 0:
             return b""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
+            descriptor = _opened(self.path)
+        except OSError as exc:
+            self._failed(exc)
             return b""
         try:
             if os.fstat(descriptor).st_ino != self.place.inode:
                 return b""
             chunk = os.pread(descriptor, wanted + len(self._trail), at - len(self._trail))
-        except OSError:
+        except OSError as exc:
+            self._failed(exc)
             return b""
         finally:
             os.close(descriptor)
@@ -183,6 +186,20 @@ class Source:
         self._trail = chunk[-TRAIL_BYTES:]
         return fresh
 
+    def _failed(self, exc: OSError) -> None:
+        if not isinstance(exc, FileNotFoundError):  # that is noticed when it is looked for
+            self.unreadable = exc.strerror or type(exc).__name__
+
+    def try_again(self) -> None:
+        """An unreadable file that can be opened by now has news again."""
+        if self.unreadable:
+            try:
+                os.close(_opened(self.path))
+            except OSError as exc:
+                self._failed(exc)
+            else:
+                self.unreadable = ""
+
     def _begin_anew(self, inode: int) -> None:
         """The file holds other content than we read: forget where we were."""
         self.place = Place(inode, 0, 0)
@@ -190,6 +207,10 @@ class Source:
         self._splitter = RowSplitter(0)
         self._ready.clear()
         self._trail = b""
+
+
+def _opened(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def candidate_roots(workspace: str, *, home: str, config_dir: str) -> Iterator[str]:
@@ -239,12 +260,25 @@ class Transcripts:
         """What is to be remembered: every file that was not found gone, also those not looked for yet."""
         return self._places | {path: source.place for path, source in self.sources.items()}
 
+    def unreadable(self) -> dict[str, str]:
+        """Files that are there and cannot be read, with the reason; they are tried again with each whole look."""
+        return {path: source.unreadable for path, source in self.sources.items() if source.unreadable}
+
     def backlog_bytes(self) -> int:
         """Bytes not yet handed over."""
         return sum(max(0, source.size - source.place.at) for source in self.sources.values())
 
+    def probe(self) -> Source | None:
+        """The probe's own transcript when it has news, its `limit` set; it is no part of `changed`."""
+        self._notice(self._probe_path, is_probe=True)
+        source = self.sources.get(self._probe_path)
+        if source is not None:
+            self._observe(self._probe_path, source)
+            source.limit = source.size
+        return source if source is not None and source.has_news else None
+
     def changed(self, *, whole_tree: bool = False) -> list[Source]:
-        """The files with news, each with its `limit` set; `whole_tree` looks everywhere, however lately that was done.
+        """The agent's files with news, each with its `limit` set; `whole_tree` looks everywhere, whenever that was done.
 
         The limits are one consistent cut: all sizes are taken twice and must agree, so that no row is given out while
         an earlier row of another file is still missed. After three tries the last view is taken.
@@ -253,13 +287,13 @@ class Transcripts:
             self._scanned_at = -RESCAN_S
         view = self._look()
         for _attempt in range(3):
-            if not any(source.has_news for source in self.sources.values()):
+            if not any(source.has_news and not source.is_probe for source in self.sources.values()):
                 return []
             again = self._look()
             if again == view:
                 break
             view = again
-        changed = [source for source in self.sources.values() if source.has_news]
+        changed = [source for source in self.sources.values() if source.has_news and not source.is_probe]
         for source in changed:
             source.limit = source.size
         return changed
@@ -280,6 +314,8 @@ class Transcripts:
         for path, source in list(self.sources.items()):
             if whole_tree or source.changed_at > cold_before or source.has_news:
                 self._observe(path, source)
+            if whole_tree:
+                source.try_again()
             sizes[path] = source.size
         if whole_tree and self._root:
             self._forget_lost_files()
@@ -368,7 +404,7 @@ class Transcripts:
 def _behind_history(path: str, status: os.stat_result) -> Place:
     """The place behind the complete rows of an old file; a row that was begun only may still be finished and shown."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = _opened(path)
     except OSError:
         return Place(status.st_ino, status.st_size, 0)
     try:

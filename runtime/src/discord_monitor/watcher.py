@@ -52,6 +52,7 @@ FLUSH_LIMIT_S = 5.0  # for the last lines after SIGTERM; the snippet's grace per
 SAVE_GAP_S = 1.0  # rows that show nothing move the cursor file this often; delivered ones at once
 SLICE_S = 0.5  # longest the loop waits for a running attempt without a sign of life
 MAX_SOURCES = 32  # files read side by side in one turn, at a chunk of 64 KiB each
+MAX_WARNED = 1_000  # unreadable files that are named in the log, each once
 MAX_TURN_ROWS = 2_000  # then new files are looked for again
 
 
@@ -108,6 +109,7 @@ class Watcher:
         self._unsaved = False
         self._saved_at = 0.0
         self._said = ""
+        self._warned: set[str] = set()  # unreadable files that were told of
         self.health = Health(
             base_limit_s=settings.outage_limit_s,
             restarts=self._store.load_outages(),
@@ -154,6 +156,7 @@ class Watcher:
                 counters.duplicate_rows,
             ),
             ("oversize_rows_total", "counter", "Rows shown by their head only.", counters.oversize_rows),
+            ("unreadable_transcripts", "gauge", "Transcripts that cannot be read.", health.unreadable),
             ("redacted_total", "counter", "Secrets redacted.", self._redactor.count),
             ("cost_dollars_total", "counter", "Estimated cost of the rows read.", total.cost),
             ("tool_uses_total", "counter", "Tool uses in the rows read.", total.tool_uses),
@@ -171,16 +174,28 @@ class Watcher:
         sources = self._transcripts.changed(whole_tree=final)[:MAX_SOURCES]
         self.health.waiting = self._transcripts.waiting
         try:
+            self._hand_over_probe()
             for batch in batches(self._items(sources, final=final), max_embeds=self._settings.batch_size):
                 self._hand_over(batch)
+                self._hand_over_probe()
         except Undeliverable:
             self._over = True
         finally:
             self._report(idle=not sources)
 
+    def _hand_over_probe(self) -> None:
+        """Somebody waits for the probe's lines: they go before the agent's, between two messages."""
+        source = self._transcripts.probe()
+        if source is None:
+            return
+        for raw in iter(source.next_row, None):
+            for item in self._items_of(source, raw, self._parsed(raw)):
+                self._hand_over([item])
+
     def _report(self, *, idle: bool) -> None:
         self.health.backlog_bytes = self._transcripts.backlog_bytes()
         self.health.state_problem = self._store.problem
+        self._report_unreadable(self._transcripts.unreadable())
         if idle:
             self.health.oldest_at = None
         if self._transcripts.skipped:
@@ -192,6 +207,17 @@ class Watcher:
             self._said = self._store.problem
             if self._said:
                 self._log.warning("state is not kept", reason=self._said)
+
+    def _report_unreadable(self, unreadable: Mapping[str, str]) -> None:
+        self.health.unreadable = len(unreadable)
+        self.health.unreadable_reason = next(iter(unreadable.values()), "")
+        for path, reason in unreadable.items():
+            if path not in self._warned and len(self._warned) < MAX_WARNED:
+                self._warned.add(path)
+                self._log.warning(
+                    "a transcript cannot be read: run the watcher as the agent's user (watcher.securityContext)",
+                    path=path, reason=reason,
+                )  # fmt: skip
 
     # Reading: rows of all files by their timestamps, each file's own order untouched.
 
