@@ -278,7 +278,7 @@ class Transcripts:
         return source if source is not None and source.has_news else None
 
     def changed(self, *, whole_tree: bool = False) -> list[Source]:
-        """The agent's files with news, each with its `limit` set; `whole_tree` looks everywhere, whenever that was done.
+        """The agent's files with news, each with its `limit` set; `whole_tree` looks everywhere at once.
 
         The limits are one consistent cut: all sizes are taken twice and must agree, so that no row is given out while
         an earlier row of another file is still missed. After three tries the last view is taken.
