@@ -110,11 +110,11 @@ class Discord:
 class Program:
     """One of our programs as a process of its own."""
 
-    def __init__(self, *arguments: str, env: dict[str, str], log: Path) -> None:
+    def __init__(self, *arguments: str, env: dict[str, str], log: Path, prefix: tuple[str, ...] = ()) -> None:
         self.log_path = log
         clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), "PYTHONDONTWRITEBYTECODE": "1", **env}
         with log.open("ab") as file:
-            command = [sys.executable, "-m", "discord_monitor", *arguments]
+            command = [*prefix, sys.executable, "-m", "discord_monitor", *arguments]
             self.process = subprocess.Popen(command, env=clean, stderr=file, stdout=file)
 
     def log(self) -> str:
@@ -135,12 +135,12 @@ class Program:
 class Watcher(Program):
     """`watch` over a home folder of its own."""
 
-    def __init__(self, home: Path, *, webhook_url: str, port: int, **env: str) -> None:
+    def __init__(self, home: Path, *, webhook_url: str, port: int, prefix: tuple[str, ...] = (), **env: str) -> None:
         self.port = port
         settings = {"WORKSPACE_PATH": str(home / ".claude"), "STATE_PATH": str(home / "state"), "HOME": str(home)}
         settings |= {"HEALTH_PORT": str(port), "POLL_INTERVAL": "20", "RATE_LIMIT": "50", "PARITY_MODE": "true"}
         self.env = settings | {"DISCORD_WEBHOOK_URL": webhook_url} | env
-        super().__init__("watch", env=self.env, log=home / "watcher.log")
+        super().__init__("watch", env=self.env, log=home / "watcher.log", prefix=prefix)
 
     def health(self):
         """Status and JSON of /healthz; (0, {}) while it does not answer."""

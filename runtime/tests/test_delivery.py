@@ -36,6 +36,9 @@ def answer(status, body=None, **headers):
         (answer(429, {"retry_after": 1.5}), Verdict.LIMITED),
         (answer(400, {"code": 50035}), Verdict.REFUSED),
         (answer(413), Verdict.REFUSED),
+        (answer(400, {"code": 220001}), Verdict.FAILED),
+        (answer(400, {"code": 220003}), Verdict.FAILED),
+        (answer(400, {"code": 50083}), Verdict.FAILED),
         (answer(500), Verdict.FAILED),
         (answer(302), Verdict.FAILED),
         (Answer(502, {}, b"<html>"), Verdict.FAILED),
@@ -62,6 +65,14 @@ def test_verdicts(given_answer, verdict):
 def test_waits_are_what_discord_asks_for(given_answer, wait_s):
     """Seconds as a float; the body goes before the headers; nonsense never silences for good."""
     assert judge(given_answer).wait_s == wait_s
+
+
+def test_a_400_about_the_webhook_says_what_to_do():
+    """DM-A01: a forum channel without a thread is the webhook's fault, no message's."""
+    judged = judge(answer(400, {"code": 220001, "message": "foreign text"}))
+    assert "thread_id" in judged.reason
+    assert "foreign" not in judged.reason
+    assert judged.wait_s == 60.0
 
 
 def test_backoff_grows_and_is_bounded():
@@ -149,7 +160,9 @@ def test_secret_type_is_masked():
 
 
 @pytest.mark.parametrize("raw", ["", "  ", "ftp://h/webhooks/1/t", "https://", "http://h:99999/webhooks/1/t", "https://h/x",
-                                 "https://h/webhooks/1/t\nX: y", "https://h/webhooks/1/ü"])  # fmt: skip
+                                 "https://h/api/webhooks/1/t/github", "https://h/api/webhooks/1/t/slack?wait=true",
+                                 "https://h/api/webhooks/1/t/messages/5", "https://h/api/webhooks/1", "https://h/api/webhooks/1//",
+                                 "https://h/api/webhooks/name/t", "https://h/webhooks/1/t\nX: y", "https://h/webhooks/1/ü"])  # fmt: skip
 def test_unusable_webhooks_get_a_sentence_without_the_value(raw):
     url, problem = usable_webhook(raw)
     assert not url
@@ -157,8 +170,26 @@ def test_unusable_webhooks_get_a_sentence_without_the_value(raw):
     assert raw.strip() == "" or raw.strip() not in problem
 
 
-def test_webhook_with_trailing_newline_is_taken():
-    assert usable_webhook("https://h/api/webhooks/1/t\n")[0].reveal() == "https://h/api/webhooks/1/t"
+@pytest.mark.parametrize(
+    ("raw", "used"),
+    [
+        ("https://h/api/webhooks/1/t\n", "https://h/api/webhooks/1/t"),
+        ("https://h/api/webhooks/1/t/", "https://h/api/webhooks/1/t"),
+        ("https://h/api/webhooks/1/t/?thread_id=5", "https://h/api/webhooks/1/t?thread_id=5"),
+    ],
+)
+def test_webhook_is_normalised(raw, used):
+    """DM-149: the line feed of `echo` and a slash at the end are no part of the URL."""
+    assert usable_webhook(raw)[0].reveal() == used
+
+
+@pytest.mark.parametrize("end", ["", "/", "?wait=true", "/?thread_id=5", "/messages/5"])
+def test_token_is_redacted_wherever_it_stands(end):
+    """DM-149: the literal is the part after the id, not what happens to stand last."""
+    token = "t0ken-" + "a" * 20
+    literals = webhook_literals(f"https://h/api/webhooks/1/{token}{end}")
+    assert literals[-1] == token
+    assert token not in Redactor(literals)(f"it is {token}.")
 
 
 @pytest.mark.parametrize(

@@ -130,11 +130,54 @@ def test_old_files_are_not_replayed_on_the_first_start(tmp_path):
     assert young.exists()
 
 
+@pytest.mark.parametrize(
+    ("history", "more", "shown"),
+    [
+        (b'{"a": 1}\n', b'{"b": 2}\n', [b'{"b": 2}']),
+        (b'{"a": 1}\n{"b": 2}', b'\n{"c": 3}\n', [b'{"c": 3}']),
+        (b'{"a": 1}\n{"b": ', b'2}\n{"c": 3}\n', [b'{"b": 2}', b'{"c": 3}']),
+        (b'{"a": ', b"1}\n", [b'{"a": 1}']),
+        (b"", b'{"a": 1}\n', [b'{"a": 1}']),
+        (b'{"a": 1}\n' + b'{"b": "' + b"x" * 200_000, b'"}\n', [b'{"b": "' + b"x" * 200_000 + b'"}']),
+    ],
+)
+def test_old_file_is_followed_from_its_last_whole_row(tmp_path, history, more, shown):
+    """DM-A33: what an old file ends with is neither shown again nor torn."""
+    path = tmp_path / "ws/.claude/projects/-p/s.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(history)
+    os.utime(path, (1.0, 1.0))
+    transcripts = follow(tmp_path / "ws", started=time.time())
+    for source in transcripts.changed():
+        assert source.next_row() is None
+    with path.open("ab") as file:
+        file.write(more)
+    (source,) = transcripts.changed(whole_tree=True)
+    assert [row.data for row in iter(source.next_row, None)] == shown
+
+
+def test_places_are_forgotten_only_for_files_that_are_gone(tmp_path):
+    """DM-A01: before the first look, and while there is no projects folder, everything remembered stays."""
+    there = write(tmp_path / "ws/.claude/projects/-p/s.jsonl")
+    lost = str(tmp_path / "ws/.claude/projects/-p/lost.jsonl")
+    places = {str(there): Place(there.stat().st_ino, 3, 0), lost: Place(1, 2, 0)}
+    elsewhere = follow(tmp_path / "not mounted yet", places=places)
+    elsewhere.changed(whole_tree=True)
+    assert elsewhere.places() == places
+    transcripts = follow(tmp_path / "ws", places=places)
+    assert transcripts.places() == places
+    transcripts.changed(whole_tree=True)
+    assert set(transcripts.places()) == {str(there)}
+    there.unlink()
+    transcripts.changed(whole_tree=True)
+    assert transcripts.places() == {}
+
+
 def test_cursor_file_round_trip_and_damage(tmp_path):
     """Atomic and tolerant: a damaged file is said and begun anew."""
     store = Store(str(tmp_path / "state"))
     assert store.load_cursor() is None
-    kept = Remembered(12.5, {"/a": Place(1, 2, 3)}, {"s": Stats(1, 2, 3, 4, 5, 6)})
+    kept = Remembered(12.5, {"/a": Place(1, 2, 3, 10)}, {"s": Stats(1, 2, 3, 4, 5, 6)})
     store.save_cursor(kept)
     assert store.load_cursor() == kept
     (tmp_path / "state" / "cursor.json").write_text('{"schema": 1, "places": [')

@@ -6,13 +6,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 
 import pytest
 from processes import SRC, TOKEN, Discord, Session, free_port, get, row, wait_for
 
+from discord_monitor import delivery
+from discord_monitor.health import WebhookState
+from discord_monitor.lifecycle import Stop
+from discord_monitor.log import Log
+from discord_monitor.redaction import Redactor
+from discord_monitor.settings import watcher_settings
+from discord_monitor.watcher import Watcher as InProcess
 from platform_demo import fake_discord
 from platform_demo.sample_agent import Settings as AgentSettings
 from platform_demo.sample_agent import Writer, write_expected
@@ -66,19 +77,135 @@ def test_restart_neither_loses_nor_repeats(watch, session, discord):
     assert said(discord) == ["one", "two", "three"]
 
 
-def test_kill_repeats_at_most_one_message(watch, session, discord):
-    """Killed after Discord took a message and before the cursor moved: at most that message comes again."""
-    discord.control(mode="slow", slow_seconds=1.5)
+def plain(text):
+    """A row without an id: nothing but the cursor keeps it from coming twice."""
+    return {key: value for key, value in row(text).items() if key != "uuid"}
+
+
+def age(path, *, seconds=7200):
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_an_idle_restart_keeps_the_cursor(watch, session, discord):
+    """DM-A01, D8: five rows, killed, a start that has nothing to do, killed, a third start: nothing comes again."""
     watcher = watch()
-    session.say(*SEEN)
-    wait_for(lambda: discord.messages() or watcher.metric("backlog_bytes"), what="a message is under way")
+    session.append(*(plain(text) for text in SEEN[:5]))
+    wait_for(lambda: discord.has("five"), what="all arrive")
+    wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the cursor moved")
     watcher.kill()
-    discord.control(mode="ok")
+    idle = watch()
+    wait_for(lambda: not idle.health()[1]["waiting_for_transcript"], what="the file is found")
+    idle.kill()
     watch()
-    wait_for(lambda: discord.has("six"), what="all arrive")
-    texts = said(discord)
-    assert set(texts) == set(SEEN)
-    assert len(texts) <= 2 * len(SEEN)
+    session.append(plain("six"))
+    wait_for(lambda: discord.has("six"), what="the new row arrives")
+    assert said(discord) == list(SEEN)
+
+
+def test_a_start_without_webhook_keeps_the_cursor(watch, session, discord, home):
+    """DM-A01, D8: history skipped on purpose stays skipped after a start in which the Secret was missing."""
+    session.append(plain("old one"), plain("old two"))
+    age(session.path)
+    watcher = watch()
+    wait_for(lambda: not watcher.health()[1]["waiting_for_transcript"], what="the file is found")
+    session.append(plain("one"))
+    wait_for(lambda: discord.has("one"), what="the new row arrives")
+    wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the cursor moved")
+    watcher.stop()
+    kept = handed_over(home, session)
+    assert watch(webhook_url="").stop() == 0
+    assert handed_over(home, session) == kept
+    session.append(plain("two"))
+    watch()
+    wait_for(lambda: discord.has("two"), what="the next row arrives")
+    assert said(discord) == ["one", "two"]
+
+
+@pytest.mark.parametrize("with_webhook", [True, False])
+def test_history_skipped_at_the_first_start_stays_skipped(watch, session, discord, home, with_webhook):
+    """DM-A01: nothing was delivered yet, the watcher is killed, the old file grows meanwhile: only that is shown."""
+    session.append(plain("old one"))
+    age(session.path)
+    first = watch() if with_webhook else watch(webhook_url="")
+    wait_for(lambda: handed_over(home, session)[1], what="the skipped file is remembered")
+    first.kill()
+    session.append(plain("one"))
+    watch()
+    wait_for(lambda: discord.has("one"), what="the new row arrives")
+    assert said(discord) == ["one"]
+
+
+def test_old_file_without_a_last_line_feed_is_not_replayed(watch, session, discord):
+    """DM-A01, DM-A33: its last row is whole, only the line feed comes later; history stays skipped."""
+    session.append(plain("old one"))
+    session.raw(json.dumps(plain("old two")).encode())
+    age(session.path)
+    watcher = watch()
+    wait_for(lambda: not watcher.health()[1]["waiting_for_transcript"], what="the file is found")
+    session.raw(b"\n")
+    session.append(plain("one"))
+    wait_for(lambda: discord.has("one"), what="the new row arrives")
+    assert said(discord) == ["one"]
+
+
+def test_a_last_row_without_line_feed_is_shown_once(watch, session, discord):
+    """DM-A01: flushed at SIGTERM; after a restart the file goes on behind it."""
+    session.append(plain("one"))
+    session.raw(json.dumps(plain("two")).encode())
+    watcher = watch()
+    wait_for(lambda: discord.has("one"), what="the complete row arrives")
+    watcher.stop()
+    assert said(discord) == ["one", "two"]
+    watcher = watch()
+    wait_for(lambda: not watcher.health()[1]["waiting_for_transcript"], what="the file is found")
+    session.raw(b"\n")
+    session.append(plain("three"))
+    wait_for(lambda: discord.has("three"), what="the next row arrives")
+    assert said(discord) == ["one", "two", "three"]
+
+
+def test_file_rewritten_while_nobody_looked_is_read_anew(watch, session, discord):
+    """The same inode and a greater length, but other content: known by the byte before our place."""
+    session.append(plain("one"))
+    watcher = watch()
+    wait_for(lambda: discord.has("one"), what="it arrives")
+    watcher.stop()
+    with session.path.open("r+b") as file:
+        file.write(json.dumps(plain("two " * 200)).encode() + b"\n")
+    watch()
+    wait_for(lambda: discord.has("two"), what="the new content arrives")
+
+
+KILLS = 4
+
+
+def test_kill_repeats_at_most_one_message(watch, session, discord):
+    """DM-A01: killed four times with a message under way: none is lost, and each kill repeats one message at most."""
+    session.append(*(plain(f"row {number}") for number in range(24)))
+    discord.control(mode="slow", slow_seconds=0.3)
+    for _kill in range(KILLS):
+        before = len(discord.messages())
+        watcher = watch(BATCH_SIZE="2")
+        wait_for(lambda had=before: len(discord.messages()) >= had + 2, what="two messages arrive")
+        watcher.kill()
+    discord.control(mode="ok")
+    watch(BATCH_SIZE="2")
+    wait_for(lambda: discord.has("row 23"), what="all arrive")
+    assert repeated_messages(discord) <= KILLS
+
+
+def repeated_messages(discord):
+    """How many messages came again. Fails when a row is missing, or when more than the latest message comes again."""
+    repeated = next_row = latest_begin = 0
+    for message in discord.messages():
+        rows = [int(embed["description"].rpartition(" ")[2]) for embed in message["embeds"]]
+        assert rows == list(range(rows[0], rows[0] + len(rows)))
+        assert rows[0] <= next_row, "a row was lost"
+        if rows[0] < next_row:
+            assert rows[0] == latest_begin, "more than one message came again"
+            repeated += 1
+        latest_begin, next_row = rows[0], max(next_row, rows[-1] + 1)
+    return repeated
 
 
 def test_long_message_split_over_embeds_is_resumed_inside_a_row(watch, session, discord, home):
@@ -99,7 +226,10 @@ def test_long_message_split_over_embeds_is_resumed_inside_a_row(watch, session, 
 
 def handed_over(home, session):
     """Inode, byte and embeds of the row there, as remembered on disk."""
-    places = json.loads((home / "state" / "cursor.json").read_text())["places"]
+    try:
+        places = json.loads((home / "state" / "cursor.json").read_text())["places"]
+    except FileNotFoundError:
+        places = {}
     return places.get(str(session.path), [0, 0, 0])
 
 
@@ -115,6 +245,66 @@ def test_429_is_waited_for_exactly(watch, session, discord):
     assert time.monotonic() - limited_at >= 1.0
     assert discord.answered(429) == 1
     assert said(discord) == ["one"]
+
+
+def dripping_server(good):
+    """Answers its first request a byte at a time and never to the end, the others as Discord does."""
+    posts, ended = [], []
+
+    def serve(connection):
+        with connection:
+            connection.recv(65_536)
+            posts.append(time.monotonic())
+            if len(posts) == 1:
+                try:
+                    while True:
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nX: " if not ended else b"a")
+                        ended.append(False)
+                        time.sleep(0.05)  # the pace of the drops
+                except OSError:
+                    ended.append(True)
+            else:
+                connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"id":"1"}')
+
+    def accept():
+        while True:
+            try:
+                connection, _address = good.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return posts, ended
+
+
+def test_an_answer_that_never_ends_is_a_failure(session, home, monkeypatch):
+    """DM-203, D8: a server that drips is given up after the limit of an attempt; health sees it, the next one counts."""
+    monkeypatch.setattr(delivery, "ATTEMPT_LIMIT_S", 1.0)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        posts, ended = dripping_server(listening)
+        session.say("one")
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api/webhooks/1/{TOKEN}"
+        env = {"DISCORD_WEBHOOK_URL": url, "WORKSPACE_PATH": str(home / ".claude"), "STATE_PATH": str(home / "state")}
+        stop = Stop()
+        watcher = InProcess(
+            watcher_settings(env | {"PARITY_MODE": "true"}),
+            stop=stop, log=Log("watcher", threshold="error", redact=Redactor()), redactor=Redactor(),
+        )  # fmt: skip
+        loop = threading.Thread(target=watcher.run, daemon=True)
+        loop.start()
+        try:
+            wait_for(
+                lambda: watcher.health.webhook is WebhookState.FAILING, what="the attempt is given up", patience_s=10
+            )
+            assert "did not finish" in watcher.health.reason
+            assert watcher.health.verdict(time.monotonic() + 200)[1]["status"] != "ok", "the outage clock runs"
+            wait_for(lambda: ended and ended[-1], what="the connection is closed")
+            wait_for(lambda: watcher.health.counters.messages == 1, what="the next attempt delivers")
+            assert len(posts) == 2
+        finally:
+            stop.request()
+            loop.join(10)
 
 
 def test_unknown_webhook_is_final_and_said(watch, session, discord):
@@ -327,6 +517,56 @@ def test_refused_embed_does_not_block_the_others(watch, session, discord, monkey
     assert watcher.metric("embeds_dropped_total") == 1
 
 
+@pytest.mark.parametrize("code", [220001, 50035], ids=["forum", "unknown-cause"])
+def test_webhook_that_refuses_everything_is_an_outage(watch, session, discord, monkeypatch, home, code):
+    """DM-A01, D8: each message gets 400: no event is passed over, health tells, and all comes when that is over."""
+    real = discord.fake.answer
+    refuses = [True]
+    monkeypatch.setattr(
+        discord.fake, "answer", lambda call: fake_discord.error(400, code, "no") if refuses else real(call)
+    )
+    session.append(*(plain(text) for text in SEEN))
+    watcher = watch(OUTAGE_LIMIT_SECONDS="1")
+    wait_for(lambda: watcher.health()[0] == 503, what="health fails after the limit")
+    assert watcher.health()[1]["webhook"] == "failing"
+    assert ("forum channel" if code == 220001 else "every message") in watcher.health()[1]["reason"]
+    assert watcher.metric("embeds_dropped_total") == 0
+    assert handed_over(home, session)[1] == 0
+    watcher.kill()
+    refuses.clear()
+    watch()
+    wait_for(lambda: discord.has("six"), what="all arrive")
+    assert said(discord) == list(SEEN)
+
+
+NOT_ALL_POWERFUL = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["unreadable", "readable-later"])
+def test_unreadable_transcripts_are_told_and_stand_in_nobodys_way(watch, discord, home, later):
+    """DM-190, DM-205: files of another user: a warning each, a figure, still 200; a readable file is not held up."""
+    without_rights = NOT_ALL_POWERFUL if os.geteuid() == 0 else ()
+    if without_rights and shutil.which("setpriv") is None:
+        pytest.skip("root reads every file, and setpriv, which takes that right away, is not installed")
+    closed = [Session(home, f"closed-{number:02d}") for number in range(40)]
+    for each in closed:
+        each.say("secret of another user")
+        each.path.chmod(0)
+    watcher = watch(prefix=without_rights)
+    wait_for(lambda: watcher.metric("unreadable_transcripts") == 40, what="all are counted")
+    Session(home, "open").say("one")
+    wait_for(lambda: discord.has("one"), what="the readable one arrives")
+    status, health = watcher.health()
+    assert (status, health["unreadable_transcripts"]) == (200, 40)
+    assert "transcripts that cannot be read: 40 (Permission denied)" in health["reason"]
+    wait_for(lambda: "closed-39" in watcher.log(), what="each is named")
+    assert watcher.log().count("cannot be read") == 40
+    if later:
+        closed[0].path.chmod(0o640)
+        wait_for(lambda: discord.has("another user"), what="what can be read by now arrives")
+        wait_for(lambda: watcher.metric("unreadable_transcripts") == 39, what="one less is counted")
+
+
 def test_missing_webhook_idles_healthy(watch, session, discord):
     """D8: no webhook is no reason to fail; the answer says what to do."""
     watcher = watch(webhook_url="")
@@ -384,6 +624,16 @@ def test_probe_goes_through_and_leaves_no_message(watch, session, discord, home)
     assert answer["message_id"].isdigit()
     assert discord.messages() == []
     assert discord.fake.guild.received == 1
+
+
+def test_probe_does_not_wait_behind_a_backlog(watch, session, discord):
+    """A hundred messages at two a second are waiting: the probe's line goes next, within its timeout."""
+    session.append(*(plain(f"line {number}") for number in range(100)))
+    watcher = watch(BATCH_SIZE="1", RATE_LIMIT="2")
+    wait_for(lambda: discord.has("line 2"), what="the backlog is being worked off")
+    code, answer = probe(watcher, timeout="8")
+    assert (code, answer["delivered"]) == (0, True), answer
+    assert not discord.has("line 90"), "the backlog was gone: the test proves nothing"
 
 
 def test_probe_in_an_outage_says_why(watch, discord):

@@ -259,7 +259,7 @@ NOTES = [
     (
         "DM-151 DM-152 webhook Secret",
         {"webhook": {"name": "n", "key": "k"}},
-        ["kubectl -n <agent namespace> create secret generic n --from-literal=k=<webhook URL>"],
+        ["kubectl -n <agent namespace> create secret generic n --from-file=k=<file with the webhook URL>"],
     ),
     (
         "DM-153 include",

@@ -138,6 +138,7 @@ REFUSED_BY_SCHEMA = [
     ("images.watcher.digest", "sha256:short"),
     ("probes.port", 70000),
     ("probes.path", "healthz"),
+    ("probes.path", "/live"),  # DM-060: the programs answer there only, anything else restarts for ever
     ("probes.watcher.liveness.enabled", 1),
     ("probes.watcher.readiness.terminationGracePeriodSeconds", 5),
     ("webhook.existingSecret", "discord-secrets"),

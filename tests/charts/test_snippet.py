@@ -217,15 +217,15 @@ def test_each_probe_has_figures_and_a_switch(name, container, probe):
     assert f"{probe}Probe" not in off
 
 
-def test_one_value_moves_port_and_path():
-    """DM-A17: port and path are said once, for container port, probes, Service and HEALTH_PORT alike."""
-    values = {"probes": {"port": 18080, "path": "/live"}}
+def test_one_value_moves_the_port():
+    """DM-060, DM-A17: port and path are said once, for container port, probes, Service and HEALTH_PORT alike."""
+    values = {"probes": {"port": 18080}}
     rendering = r.template(r.MONITOR, values)
     for found in (watcher(values), bot(values)):
         assert found["ports"][0]["containerPort"] == 18080
         assert {
             (found[p]["httpGet"]["port"], found[p]["httpGet"]["path"]) for p in ("livenessProbe", "readinessProbe")
-        } == {(18080, "/live")}
+        } == {(18080, "/healthz")}
     assert rendering.one("ConfigMap", "discord-monitor")["data"]["HEALTH_PORT"] == "18080"
     assert rendering.one("Service")["spec"]["ports"][0]["targetPort"] == "health"
 

@@ -30,11 +30,15 @@ MAX_OUTAGE_LIMIT_S = 3600.0
 
 
 class Place(NamedTuple):
-    """How far one file is handed over: all before byte `at`, and `done` embeds of the row that starts there."""
+    """How far one file is handed over: all before byte `at`, and `done` embeds of the row that starts there.
+
+    `last` is the byte before `at`, -1 when it was not seen: another one there means that the file was rewritten.
+    """
 
     inode: int
     at: int
     done: int
+    last: int = -1
 
 
 class Remembered(NamedTuple):

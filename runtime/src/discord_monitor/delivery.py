@@ -25,11 +25,24 @@ if TYPE_CHECKING:
 
 # A message whose answer is not awaited is posted again and stands twice in the channel: be patient. The loop goes on.
 ANSWER_LIMIT_S = 15.0
+# For a whole attempt: a server, or a middlebox, that sends a byte now and then meets every limit of a single read.
+ATTEMPT_LIMIT_S = 20.0
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0  # an arbitrary choice
 MAX_RETRY_AFTER_S = 3600.0  # Discord's longest known waits are minutes; a broken value must not silence us for good
 FORBIDDEN_WAIT_S = 60.0  # 403 comes from Cloudflare's ban; 10,000 invalid answers in 10 minutes prolong it
-UNKNOWN_WEBHOOK, INVALID_TOKEN = 10015, 50027  # Discord's JSON error codes
+UNKNOWN_WEBHOOK, INVALID_TOKEN = 10015, 50027  # Discord's JSON error codes (developer docs, Opcodes and Status Codes)
+# Those that come with status 400 and are about the place, not the message: every message would be refused.
+PLACE_PROBLEMS = {
+    10003: "the channel or thread of the webhook does not exist",
+    50083: "the thread is archived",
+    160005: "the thread is locked",
+    220001: "the webhook belongs to a forum channel: add ?thread_id=<id of a post> to DISCORD_WEBHOOK_URL",
+    220002: "the webhook belongs to a forum channel and takes a thread_name or a thread_id, not both",
+    220003: "the webhook does not belong to a forum channel: take thread_name out of DISCORD_WEBHOOK_URL",
+    220004: "webhooks of this kind cannot post to a forum channel",
+}
+PLACE_WAIT_S = 60.0  # people have to change something in Discord
 
 
 class Verdict(Enum):
@@ -65,8 +78,15 @@ def judge(answer: Answer) -> Judged:
     if status == 403:
         return Judged(Verdict.FAILED, "Discord forbids the request (status 403)", wait_s=FORBIDDEN_WAIT_S)
     if status in (400, 413):
-        return Judged(Verdict.REFUSED, f"Discord refuses the message (status {status}, code {_code(code)})")
+        return _refused(status, code)
     return Judged(Verdict.FAILED, f"Discord answers with status {status}")
+
+
+def _refused(status: int, code: object) -> Judged:
+    problem = PLACE_PROBLEMS.get(code) if isinstance(code, int) else None
+    if problem is not None:
+        return Judged(Verdict.FAILED, f"{problem} (status {status}, code {_code(code)})", wait_s=PLACE_WAIT_S)
+    return Judged(Verdict.REFUSED, f"Discord refuses the message (status {status}, code {_code(code)})")
 
 
 def backoff_s(attempt: int) -> float:
@@ -115,10 +135,14 @@ def _code(code: object) -> str:
 
 
 class Webhook:
-    """One webhook URL. `post` and `delete` block up to ANSWER_LIMIT_S and are for one thread at a time."""
+    """One webhook URL. `post` and `delete` wait up to ANSWER_LIMIT_S for each byte; for one thread at a time.
+
+    A `post` that takes too long is ended by `abandon`, from another thread.
+    """
 
     def __init__(self, url: Secret) -> None:
         parts = urlsplit(url.reveal())
+        self._url = url
         self._client = HttpClient(url.reveal(), read_limit_s=ANSWER_LIMIT_S)
         self._path = parts.path.rstrip("/")
         self._query = parts.query  # a thread_id, for example
@@ -144,6 +168,11 @@ class Webhook:
     def close(self) -> None:
         """Drop the connection."""
         self._client.close()
+
+    def abandon(self) -> None:
+        """Give up the request under way; the next one goes over a connection of its own."""
+        self._client.abort()
+        self._client = HttpClient(self._url.reveal(), read_limit_s=ANSWER_LIMIT_S)
 
     def _request(self, method: str, path: str, body: bytes | None) -> Answer:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}

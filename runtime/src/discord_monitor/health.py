@@ -61,6 +61,8 @@ class Health:
         self.waiting = True
         self.backlog_bytes = 0
         self.state_problem = ""
+        self.unreadable = 0  # transcripts
+        self.unreadable_reason = ""
         self.oldest_at: float | None = None  # wall time of the oldest event not handed over
         self.limit_s = outage_limit_s(base_limit_s, restarts)
         self._base_limit_s = base_limit_s
@@ -126,6 +128,11 @@ class Health:
             content["backlog_bytes"] = self.backlog_bytes
             content["lag_seconds"] = round(self.lag_s(), 3)
             content["delivered_messages"] = self.counters.messages
+            if self.unreadable:
+                # No failure: a restart would not help, and the rows of readable files go on.
+                content["unreadable_transcripts"] = self.unreadable
+                text = f"transcripts that cannot be read: {self.unreadable} ({self.unreadable_reason})"
+                content["reason"] = f"{reason}; {text}" if reason else text
             if self.state_problem:
                 content["state"] = self.state_problem
             return status, content

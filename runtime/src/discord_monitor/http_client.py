@@ -10,9 +10,11 @@ Errors never carry the path: it may be a credential.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import select
+import socket
 import ssl
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -45,12 +47,15 @@ class HttpClient:
         self._port = parts.port
         self._read_limit_s = read_limit_s
         self._connection: http.client.HTTPConnection | None = None
+        self._aborted = False
         self._tls = tls_context() if parts.scheme == "https" else None
 
     def request(self, method: str, path: str, *, body: bytes | None = None, headers: dict[str, str]) -> Answer:
         """Send and read the whole answer. Raises TransportError; it may have been carried out all the same."""
         try:
             connection = self._ready_connection()
+            if self._aborted:
+                raise TimeoutError  # while it was being opened: what nobody waits for is not sent any more
             connection.request(method, path, body=body, headers={"User-Agent": USER_AGENT, **headers})
             response = connection.getresponse()
             content = response.read(MAX_ANSWER_BYTES)
@@ -67,6 +72,15 @@ class HttpClient:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def abort(self) -> None:
+        """End the request under way from another thread; this client is of no use afterwards."""
+        self._aborted = True
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):
+                # Closing would not wake the thread that reads. Not the method of an SSL socket: it reads right now.
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
     def _ready_connection(self) -> http.client.HTTPConnection:
         kept = self._connection

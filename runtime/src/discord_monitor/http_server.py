@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 16 * 1024
 MAX_CONNECTIONS = 16  # at once; further ones wait in the backlog of the socket
 REQUEST_LIMIT_S = 5.0
+ACCEPT_PAUSE_S = 0.1  # after a connection that could not be taken; an arbitrary choice
 THREAD_STACK_BYTES = 1024 * 1024  # address space, not memory; the default of 8 MiB counts in some quotas
 
 REASONS = {
@@ -77,6 +78,7 @@ class HttpServer:
         self._answer = answer
         self._max_body = max_body
         self._on_crash = on_crash
+        self._closed = threading.Event()
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
@@ -97,6 +99,7 @@ class HttpServer:
 
     def close(self) -> None:
         """Stop listening."""
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -107,9 +110,16 @@ class HttpServer:
             try:
                 connection, _address = self._socket.accept()
             except OSError:
+                # A caller that went away while it waited (ECONNABORTED), or no descriptor left for now (EMFILE).
                 self._slots.release()
-                return
-            threading.Thread(target=self._serve, args=(connection,), name="http-request", daemon=True).start()
+                if self._closed.wait(ACCEPT_PAUSE_S):
+                    return
+                continue
+            try:
+                threading.Thread(target=self._serve, args=(connection,), name="http-request", daemon=True).start()
+            except RuntimeError:  # no thread left for now
+                connection.close()
+                self._slots.release()
 
     def _serve(self, connection: socket.socket) -> None:
         try:

@@ -80,4 +80,5 @@ def mark(kind: str) -> str:
 def webhook_literals(url: str) -> list[str]:
     """The parts of a webhook URL that are secret by themselves: the whole and its token."""
     bare = url.partition("?")[0].rstrip("/")
-    return [url, bare, bare.rpartition("/")[2]] if url else []
+    _id, _slash, token = bare.partition("/webhooks/")[2].partition("/")
+    return [url, bare, token.partition("/")[0]] if url else []

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from discord_monitor.secret import Secret
 
@@ -183,9 +184,11 @@ def usable_webhook(raw: str) -> tuple[Secret, str]:
         return Secret(""), "DISCORD_WEBHOOK_URL is not a URL"
     if not fits or not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
         return Secret(""), "DISCORD_WEBHOOK_URL is not an http or https URL"
-    if "/webhooks/" not in parts.path:
-        return Secret(""), "DISCORD_WEBHOOK_URL is not a webhook URL: its path lacks /webhooks/<id>/<token>"
-    return Secret(url), ""
+    path = parts.path.removesuffix("/")
+    if not re.search(r"/webhooks/\d+/[\w-]+$", path):
+        problem = "its path does not end in /webhooks/<id>/<token>; /slack and /github take other messages than ours"
+        return Secret(""), f"DISCORD_WEBHOOK_URL is not a webhook URL: {problem}"
+    return Secret(urlunsplit(parts._replace(path=path))), ""
 
 
 def usable_token(raw: str, name: str) -> tuple[Secret, str]:

@@ -10,6 +10,7 @@ Files are only ever read: the volume is mounted read-only and the agent must not
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import deque
@@ -27,6 +28,7 @@ RESCAN_S = 2.0  # the whole tree is looked through this often; new files in busy
 SEARCH_S = 0.5  # while there is no transcript at all
 COLD_S = 600.0  # files and folders untouched for so long are looked at only with the whole tree
 TRAIL_BYTES = 64  # re-read before each chunk: they differ when the file was rewritten behind our back
+LINE_FEED = 10
 MAX_DEPTH = 6
 MAX_FOLDERS = 5_000
 SETTLED_NS = 50_000_000  # a folder changed less than this before it was listed may hide a twin change of the same tick
@@ -39,6 +41,7 @@ class RawRow(NamedTuple):
     end: int
     data: bytes
     oversize: bool = False
+    last: int = LINE_FEED  # its last byte: a line feed but for the last row of a file, at its agent's end
 
 
 class RowSplitter:
@@ -63,7 +66,9 @@ class RowSplitter:
         """The bytes after the last line feed, if there are any."""
         if not self._rest.strip():
             return None
-        return RawRow(self._row_start, self.next_byte, self._rest, self._oversize)
+        return RawRow(
+            self._row_start, self.next_byte, self._rest, self._oversize, -1 if self._oversize else self._rest[-1]
+        )
 
     def _complete(self, line: bytes) -> RawRow:
         whole = self._rest if self._oversize else self._rest + line
@@ -99,11 +104,14 @@ class Source:
         self.size = 0
         self.limit = 0  # bytes that may be read now
         self.changed_at = time.time()
+        self.unreadable = ""  # why it cannot be read, from the first failing read to a look that could open it
         self.order = ""  # the latest timestamp of its rows
         self.resume_done = place.done
         self._splitter = RowSplitter(place.at)
         self._ready: deque[RawRow] = deque()
-        self._trail = b"\n" if place.at else b""  # what stands before the next byte to read
+        # What stands before the next byte to read, as far as it is known: a last row handed over at the agent's end,
+        # for one, has no line feed.
+        self._trail = bytes([place.last]) if place.at and place.last >= 0 else b""
 
     @property
     def has_rows(self) -> bool:
@@ -112,8 +120,8 @@ class Source:
 
     @property
     def has_news(self) -> bool:
-        """Whether there are rows or bytes not yet given out."""
-        return bool(self._ready) or self.size > self._splitter.next_byte
+        """Whether there are rows, or bytes that can be read, not yet given out."""
+        return bool(self._ready) or (self.size > self._splitter.next_byte and not self.unreadable)
 
     def observe(self, status: os.stat_result) -> None:
         """Take notice of the file's present size. A replaced or shortened file is read from its start.
@@ -142,9 +150,15 @@ class Source:
         """The last line when it lacks its line feed; asked for only when the agent has ended."""
         return self._splitter.unfinished()
 
-    def hand_over(self, start: int, end: int, *, done: int, parts: int) -> None:
-        """`done` of `parts` embeds of the row from `start` to `end` are delivered."""
-        self.place = Place(self.place.inode, end, 0) if done >= parts else Place(self.place.inode, start, done)
+    def hand_over(self, row: RawRow, *, done: int, parts: int) -> None:
+        """`done` of `parts` embeds of the row are delivered."""
+        inode = self.place.inode
+        if done >= parts:
+            self.place = Place(inode, row.end, 0, row.last)
+        elif row.start != self.place.at:
+            self.place = Place(inode, row.start, done, LINE_FEED)  # behind empty lines or rows of no own place
+        else:
+            self.place = self.place._replace(done=done)
 
     def _read(self) -> bytes:
         at = self._splitter.next_byte
@@ -152,14 +166,16 @@ class Source:
         if wanted <= 0:
             return b""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
+            descriptor = _opened(self.path)
+        except OSError as exc:
+            self._failed(exc)
             return b""
         try:
             if os.fstat(descriptor).st_ino != self.place.inode:
                 return b""
             chunk = os.pread(descriptor, wanted + len(self._trail), at - len(self._trail))
-        except OSError:
+        except OSError as exc:
+            self._failed(exc)
             return b""
         finally:
             os.close(descriptor)
@@ -170,6 +186,20 @@ class Source:
         self._trail = chunk[-TRAIL_BYTES:]
         return fresh
 
+    def _failed(self, exc: OSError) -> None:
+        if not isinstance(exc, FileNotFoundError):  # that is noticed when it is looked for
+            self.unreadable = exc.strerror or type(exc).__name__
+
+    def try_again(self) -> None:
+        """An unreadable file that can be opened by now has news again."""
+        if self.unreadable:
+            try:
+                os.close(_opened(self.path))
+            except OSError as exc:
+                self._failed(exc)
+            else:
+                self.unreadable = ""
+
     def _begin_anew(self, inode: int) -> None:
         """The file holds other content than we read: forget where we were."""
         self.place = Place(inode, 0, 0)
@@ -177,6 +207,10 @@ class Source:
         self._splitter = RowSplitter(0)
         self._ready.clear()
         self._trail = b""
+
+
+def _opened(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def candidate_roots(workspace: str, *, home: str, config_dir: str) -> Iterator[str]:
@@ -214,6 +248,7 @@ class Transcripts:
         self._root = ""
         self._scanned_at = -RESCAN_S
         self.sources: dict[str, Source] = {}
+        self.skipped = 0  # old files taken as read; to be remembered, or the next start takes them for new ones
         self._probe_path = probe_path
 
     @property
@@ -222,15 +257,28 @@ class Transcripts:
         return not any(not source.is_probe for source in self.sources.values())
 
     def places(self) -> dict[str, Place]:
-        """What is to be remembered of every file that still exists."""
-        return {path: source.place for path, source in self.sources.items()}
+        """What is to be remembered: every file that was not found gone, also those not looked for yet."""
+        return self._places | {path: source.place for path, source in self.sources.items()}
+
+    def unreadable(self) -> dict[str, str]:
+        """Files that are there and cannot be read, with the reason; they are tried again with each whole look."""
+        return {path: source.unreadable for path, source in self.sources.items() if source.unreadable}
 
     def backlog_bytes(self) -> int:
         """Bytes not yet handed over."""
         return sum(max(0, source.size - source.place.at) for source in self.sources.values())
 
+    def probe(self) -> Source | None:
+        """The probe's own transcript when it has news, its `limit` set; it is no part of `changed`."""
+        self._notice(self._probe_path, is_probe=True)
+        source = self.sources.get(self._probe_path)
+        if source is not None:
+            self._observe(self._probe_path, source)
+            source.limit = source.size
+        return source if source is not None and source.has_news else None
+
     def changed(self, *, whole_tree: bool = False) -> list[Source]:
-        """The files with news, each with its `limit` set; `whole_tree` looks everywhere, however lately that was done.
+        """The agent's files with news, each with its `limit` set; `whole_tree` looks everywhere at once.
 
         The limits are one consistent cut: all sizes are taken twice and must agree, so that no row is given out while
         an earlier row of another file is still missed. After three tries the last view is taken.
@@ -239,13 +287,13 @@ class Transcripts:
             self._scanned_at = -RESCAN_S
         view = self._look()
         for _attempt in range(3):
-            if not any(source.has_news for source in self.sources.values()):
+            if not any(source.has_news and not source.is_probe for source in self.sources.values()):
                 return []
             again = self._look()
             if again == view:
                 break
             view = again
-        changed = [source for source in self.sources.values() if source.has_news]
+        changed = [source for source in self.sources.values() if source.has_news and not source.is_probe]
         for source in changed:
             source.limit = source.size
         return changed
@@ -266,8 +314,22 @@ class Transcripts:
         for path, source in list(self.sources.items()):
             if whole_tree or source.changed_at > cold_before or source.has_news:
                 self._observe(path, source)
+            if whole_tree:
+                source.try_again()
             sizes[path] = source.size
+        if whole_tree and self._root:
+            self._forget_lost_files()
         return sizes
+
+    def _forget_lost_files(self) -> None:
+        """Places remembered from before are dropped only when their file is surely gone."""
+        for path in [path for path in self._places if path not in self.sources]:
+            try:
+                os.stat(path, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                del self._places[path]
+            except OSError:
+                continue
 
     def _choose_root(self) -> None:
         """Take the first candidate that holds a transcript. A better one that appears later wins."""
@@ -321,18 +383,47 @@ class Transcripts:
             return
         place = self._places.get(path)
         if place is None or place.inode != status.st_ino:
-            is_old = status.st_mtime < self._old_before and not is_probe
-            place = Place(status.st_ino, status.st_size if is_old else 0, 0)
+            place = Place(status.st_ino, 0, 0)
+            if status.st_mtime < self._old_before and not is_probe:
+                self.skipped += 1
+                place = _behind_history(path, status)
         self.sources[path] = Source(path, place, is_probe=is_probe)
         self._observe(path, self.sources[path])
 
     def _observe(self, path: str, source: Source) -> None:
         try:
             source.observe(os.stat(path, follow_symlinks=False))
-        except OSError:
+        except OSError as exc:
             if not source.has_rows:
                 del self.sources[path]
-                self._places.pop(path, None)
+                self._places[path] = source.place
+                if isinstance(exc, (FileNotFoundError, NotADirectoryError)):
+                    del self._places[path]
+
+
+def _behind_history(path: str, status: os.stat_result) -> Place:
+    """The place behind the complete rows of an old file; a row that was begun only may still be finished and shown."""
+    try:
+        descriptor = _opened(path)
+    except OSError:
+        return Place(status.st_ino, status.st_size, 0)
+    try:
+        begin = end = status.st_size
+        line_feed = -1
+        while begin > 0 and line_feed < 0:
+            end, begin = begin, max(0, begin - CHUNK_BYTES)
+            line_feed = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        start = begin + line_feed + 1
+        tail = os.pread(descriptor, min(status.st_size - start, MAX_ROW_BYTES), start)
+    except OSError:
+        return Place(status.st_ino, status.st_size, 0)
+    finally:
+        os.close(descriptor)
+    try:
+        json.loads(tail)  # the beginning of an object is never one itself
+    except (ValueError, RecursionError):
+        return Place(status.st_ino, start, 0, LINE_FEED)
+    return Place(status.st_ino, start + len(tail), 0, tail[-1])
 
 
 def _holds_transcripts(root: str) -> bool:

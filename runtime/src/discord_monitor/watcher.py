@@ -18,6 +18,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from discord_monitor import delivery
 from discord_monitor.batching import batches
 from discord_monitor.cursor import (
     PROBE_FILE,
@@ -51,6 +52,7 @@ FLUSH_LIMIT_S = 5.0  # for the last lines after SIGTERM; the snippet's grace per
 SAVE_GAP_S = 1.0  # rows that show nothing move the cursor file this often; delivered ones at once
 SLICE_S = 0.5  # longest the loop waits for a running attempt without a sign of life
 MAX_SOURCES = 32  # files read side by side in one turn, at a chunk of 64 KiB each
+MAX_WARNED = 1_000  # unreadable files that are named in the log, each once
 MAX_TURN_ROWS = 2_000  # then new files are looked for again
 
 
@@ -107,6 +109,7 @@ class Watcher:
         self._unsaved = False
         self._saved_at = 0.0
         self._said = ""
+        self._warned: set[str] = set()  # unreadable files that were told of
         self.health = Health(
             base_limit_s=settings.outage_limit_s,
             restarts=self._store.load_outages(),
@@ -117,9 +120,10 @@ class Watcher:
 
     def run(self) -> None:
         """Turn until the end is asked for, then flush."""
-        self._save()
         if self._webhook is None:
+            self._transcripts.changed()  # old files count as read from the first start on, webhook or not
             self._log.warning("no webhook: nothing is delivered", reason=self._settings.webhook_problem)
+        self._save()
         while not self._stop.requested:
             self.health.beat()
             if self._webhook is None or self._over:
@@ -128,6 +132,8 @@ class Watcher:
             self._turn()
             self._stop.wait(self._settings.poll_interval_s)
         self._flush()
+        if self._webhook is not None:
+            self._webhook.close()
 
     def metrics(self) -> list[Metric]:
         """The figures of `/metrics`."""
@@ -150,6 +156,7 @@ class Watcher:
                 counters.duplicate_rows,
             ),
             ("oversize_rows_total", "counter", "Rows shown by their head only.", counters.oversize_rows),
+            ("unreadable_transcripts", "gauge", "Transcripts that cannot be read.", health.unreadable),
             ("redacted_total", "counter", "Secrets redacted.", self._redactor.count),
             ("cost_dollars_total", "counter", "Estimated cost of the rows read.", total.cost),
             ("tool_uses_total", "counter", "Tool uses in the rows read.", total.tool_uses),
@@ -167,24 +174,50 @@ class Watcher:
         sources = self._transcripts.changed(whole_tree=final)[:MAX_SOURCES]
         self.health.waiting = self._transcripts.waiting
         try:
+            self._hand_over_probe()
             for batch in batches(self._items(sources, final=final), max_embeds=self._settings.batch_size):
                 self._hand_over(batch)
+                self._hand_over_probe()
         except Undeliverable:
             self._over = True
         finally:
             self._report(idle=not sources)
 
+    def _hand_over_probe(self) -> None:
+        """Somebody waits for the probe's lines: they go before the agent's, between two messages."""
+        source = self._transcripts.probe()
+        if source is None:
+            return
+        for raw in iter(source.next_row, None):
+            for item in self._items_of(source, raw, self._parsed(raw)):
+                self._hand_over([item])
+
     def _report(self, *, idle: bool) -> None:
         self.health.backlog_bytes = self._transcripts.backlog_bytes()
         self.health.state_problem = self._store.problem
+        self._report_unreadable(self._transcripts.unreadable())
         if idle:
             self.health.oldest_at = None
+        if self._transcripts.skipped:
+            self._transcripts.skipped = 0
+            self._save()
         if self._unsaved and time.monotonic() - self._saved_at >= SAVE_GAP_S:
             self._save()
         if self._store.problem != self._said:
             self._said = self._store.problem
             if self._said:
                 self._log.warning("state is not kept", reason=self._said)
+
+    def _report_unreadable(self, unreadable: Mapping[str, str]) -> None:
+        self.health.unreadable = len(unreadable)
+        self.health.unreadable_reason = next(iter(unreadable.values()), "")
+        for path, reason in unreadable.items():
+            if path not in self._warned and len(self._warned) < MAX_WARNED:
+                self._warned.add(path)
+                self._log.warning(
+                    "a transcript cannot be read: run the watcher as the agent's user (watcher.securityContext)",
+                    path=path, reason=reason,
+                )  # fmt: skip
 
     # Reading: rows of all files by their timestamps, each file's own order untouched.
 
@@ -293,12 +326,27 @@ class Watcher:
         """Discord refuses the batch: find the embed at fault; the others go out, its place is taken by a notice."""
         shown = sum(1 for item in batch if item.embed is not None)
         for item in batch:
-            if item.embed is not None and (shown == 1 or self._deliver([item]).verdict is Verdict.REFUSED):
+            if item.embed is not None:
+                self._deliver_or_notify(item, judged if shown == 1 else self._deliver([item]))
+            self._commit([item], at_once=item.embed is not None)
+
+    def _deliver_or_notify(self, item: Item, judged: Judged) -> None:
+        """After a first attempt, judged so: an event that is refused is replaced by a notice.
+
+        Where the notice is refused too it is not the event's fault: nothing is passed over, that is an outage.
+        """
+        failures = 0
+        while judged.verdict is Verdict.REFUSED:
+            notice = Embed(title="event not shown", description=judged.reason, color=GREY)
+            if self._deliver([item._replace(embed=notice)]).verdict is not Verdict.REFUSED:
                 self._log.error("an event is refused", reason=judged.reason)
                 self.health.counters.dropped += 1
-                notice = Embed(title="event not shown", description=judged.reason, color=GREY)
-                self._deliver([item._replace(embed=notice)])
-            self._commit([item], at_once=item.embed is not None)
+                return
+            failures += 1
+            self.health.counters.retries += 1
+            reason = f"Discord refuses every message, a plain notice as well: {judged.reason}"
+            self._failed(judged._replace(reason=reason), failures)
+            judged = self._deliver([item])
 
     def _deliver(self, items: list[Item]) -> Judged:
         """Try until Discord confirms or refuses. Raises Undeliverable when there is no use or no time left."""
@@ -330,9 +378,13 @@ class Watcher:
                 self._log.info("limited", wait_seconds=judged.wait_s)
                 continue
             failures += 1
-            self.health.failed(judged.reason)
-            self._log.warning("delivery failed", reason=judged.reason, attempt=failures)
-            self._pacer.hold(now, backoff_s(failures) if judged.wait_s is None else judged.wait_s)
+            self._failed(judged, failures)
+
+    def _failed(self, judged: Judged, failures: int) -> None:
+        self.health.failed(judged.reason)
+        self._log.warning("delivery failed", reason=judged.reason, attempt=failures)
+        wait_s = backoff_s(failures) if judged.wait_s is None else judged.wait_s
+        self._pacer.hold(time.monotonic(), wait_s)
 
     def _confirmed(self, items: list[Item], judged: Judged) -> None:
         self.health.delivered()
@@ -366,6 +418,7 @@ class Watcher:
         """One attempt; the loop stays alive while it runs. Raises Undeliverable when the end comes first."""
         assert self._webhook is not None  # noqa: S101 - the loop idles without one
         self._attempt = Attempt(self._webhook.post, embeds)
+        deadline = time.monotonic() + delivery.ATTEMPT_LIMIT_S
         while True:
             self.health.beat()
             judged = self._attempt.wait(SLICE_S if not self._stop.requested else 0.1)
@@ -373,6 +426,10 @@ class Watcher:
                 return judged
             if self._time_left() <= 0:
                 raise Undeliverable
+            if time.monotonic() >= deadline:
+                self._webhook.abandon()
+                reason = f"Discord did not finish its answer within {delivery.ATTEMPT_LIMIT_S:g} s"
+                return Judged(Verdict.FAILED, reason)
 
     def _pause(self, seconds: float) -> None:
         self.health.beat()
@@ -389,7 +446,7 @@ class Watcher:
 
     def _commit(self, items: list[Item], *, at_once: bool) -> None:
         for item in items:
-            item.source.hand_over(item.raw.start, item.raw.end, done=item.done, parts=item.parts)
+            item.source.hand_over(item.raw, done=item.done, parts=item.parts)
             if item.done >= item.parts:
                 for key in item.keys:
                     self._seen.hand_over(key)
