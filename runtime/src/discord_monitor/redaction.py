@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 MAX_SECRET_CHARS = 4_096
 MIN_LITERAL_CHARS = 6  # a configured secret shorter than this would blank ordinary words
 
+_NAME_END = r"(?:token|secret|password|passwd|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)"
+# A name that ends so, in any case (clientSecret, x-api-key, DB_PASSWORD), and what stands before its value.
+_NAMED = rf"(?<![A-Za-z0-9_])(?i:[a-z0-9_]{{0,40}}?{_NAME_END})(?:\\?[\"'])?[ \t]{{0,3}}[=:][ \t]{{0,3}}"
+_QUOTED = r"(?:(?!(?P=quote))(?:\\.|[^\n]))"  # a character between quotes
+_TELLING = r"[0-9!@#^~]"  # words of prose and of code hold none of these
+
 # Order matters: a URL goes before the credential shapes it may contain. `keep` is printed again before the mark.
 _SHAPES: tuple[tuple[str, str], ...] = (
     (
@@ -37,6 +43,18 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("Google key", r"\bAIza[\w-]{35}|\bya29\.[\w.-]{20,}"),
     ("registry token", r"\bnpm_\w{36}\b|\bpypi-[\w-]{50,}|\bhf_[A-Za-z0-9]{30,}\b|\bdop_v1_[0-9a-f]{64}\b"),
     ("bearer token", r"(?P<keep>\b[Bb]earer )[\w.~+/=-]{16,}"),
+    (
+        "credentials",
+        r"(?P<keep>\b(?i:authorization)(?:\\?[\"'])?[ \t]{0,3}[:=][ \t]{0,3}(?:\\?[\"'])?"
+        r"(?i:basic|digest|token|apikey)[ \t]{1,3})[^\s\"'\\\[]{6,}",
+    ),
+    (
+        # In quotes: up to the closing one. With white space inside it may be a sentence, unless something tells.
+        "secret value",
+        rf"(?P<keep>{_NAMED}(?P<quote>\\?[\"']))(?![$<{{])"
+        rf"(?=(?:(?!(?P=quote))(?:\\\S|\S)){{8,}}+(?P=quote)|{_QUOTED}{{0,400}}?{_TELLING}){_QUOTED}{{8,}}",
+    ),
+    ("secret value", rf"(?P<keep>{_NAMED})(?=[^\s\"']{{0,400}}?{_TELLING})[^\s\"'\\,;$({{<\[]{{8,}}+(?![(\[{{])"),
     (
         "secret value",
         r"(?P<keep>(?:(?<![A-Za-z0-9_])[A-Z0-9_]{0,40}?"
