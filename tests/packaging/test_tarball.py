@@ -88,10 +88,10 @@ def test_tarball_stays_small(tarball):
 @pytest.fixture(scope="session")
 def installed(tarball: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
-    # From elsewhere: inside the checkout Galaxy finds the committed link and says "already installed".
-    run(
-        "ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", str(folder), str(tarball), cwd=folder
-    )
+    # Where Galaxy sees the checkout, by folder or by path, it finds this very version there and installs nothing.
+    env = {"ANSIBLE_COLLECTIONS_PATH": str(folder)}
+    argv = ("ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", str(folder), str(tarball))
+    run(*argv, cwd=folder, env=env)
     return folder
 
 
