@@ -25,6 +25,8 @@ from .steps import Steps, ask, locked, run
 # Ours on the host, outside any cache: a running engine depends on these files.
 STATE_FOLDER = Path("/var/lib/orchestrator-platform/engine")
 LOG_FILE = Path("/var/log/orchestrator-platform-dockerd.log")
+# Where dockerd 20.10 and its containerd note who they are, and the program such a note is about.
+PID_FILES = {Path("/var/run/docker.pid"): "dockerd", Path("/var/run/docker/containerd/containerd.pid"): "containerd"}
 RUNTIME_NAME = "available-caps"
 SYSTEM_CONFIG = Path("/etc/docker/daemon.json")
 START_TIMEOUT_S = 90
@@ -310,8 +312,23 @@ def _start_by_systemd(wrapper: Path | None, steps: Steps) -> None:
     run(["systemctl", "start", "docker"], steps=steps, failure=failure, timeout_s=START_TIMEOUT_S)
 
 
+def drop_stale_pid_files(files: Mapping[Path, str]) -> None:
+    """Remove the pid files of daemons that were killed.
+
+    dockerd only looks whether some process has that number, and refuses to start once the number is used again.
+    """
+    for file, program in files.items():
+        try:
+            name = Path(f"/proc/{int(file.read_text())}/comm").read_text().strip()
+        except (OSError, ValueError):
+            name = ""
+        if name != program:
+            file.unlink(missing_ok=True)
+
+
 def _start_detached(wrapper: Path | None) -> None:
     """Start dockerd as a session of its own, with no file of ours open, and wait until it answers."""
+    drop_stale_pid_files(PID_FILES)
     config = STATE_FOLDER / "daemon.json"
     existing = json.loads(SYSTEM_CONFIG.read_text()) if SYSTEM_CONFIG.is_file() else {}
     config.write_text(json.dumps(daemon_config(existing, wrapper), indent=2) + "\n")

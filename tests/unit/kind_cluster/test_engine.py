@@ -184,3 +184,21 @@ def test_our_engine_is_stopped_and_forgotten(our_engine, tmp_path):
 def test_check_mode_stops_nothing(our_engine):
     assert engine.stop_engine(steps=Steps(), check=True) is True
     assert our_engine.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("content", "program", "stays"),
+    [
+        (str(os.getpid()), Path("/proc/self/comm").read_text().strip(), True),
+        (str(os.getpid()), "dockerd", False),
+        ("99999999", "dockerd", False),
+        ("", "dockerd", False),
+    ],
+    ids=["running", "number-used-again", "ended", "torn"],
+)
+def test_only_a_running_daemon_keeps_its_pid_file(tmp_path, content, program, stays):
+    """A daemon that was killed must not keep the next one from starting, whoever has its number now."""
+    file = tmp_path / "docker.pid"
+    file.write_text(content)
+    engine.drop_stale_pid_files({file: program, tmp_path / "absent.pid": program})
+    assert file.exists() is stays
