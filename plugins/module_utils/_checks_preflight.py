@@ -154,8 +154,8 @@ def permission(view: View, _namespace: str) -> Iterator[Result]:
     """One row a namespace, whatever number of rights is missing."""
     expect, found = view.expect, view.snapshot.permissions
     needed = permissions_needed(expect.monitor_namespace, list(expect.agent_namespaces), create_namespaces=True)
-    reason = view.snapshot.unread.get(("permissions", ""))
-    if reason is not None:
+    reason = view.snapshot.unread.get(("permissions", ""), "" if found else "no access review was answered")
+    if reason:
         yield unreadable(subject("Cluster"), reason)
         return
     denied = {item for item in needed if not found.get(item, False)}

@@ -55,6 +55,8 @@ def _scope(view: View, namespace: str, *kinds: str) -> Iterator[Result]:
             if item.path in kinds
             and item.secret in ours
             and not (item.path == "env" and (item.container, item.secret) in expected)
+            # What follows from a way that must not be is told with that way.
+            and (not item.holder or (item.holder, item.secret) in expected)
         ]
         for item in wrong:
             who = subject(bearer.kind, namespace, bearer.name, item.container)

@@ -28,6 +28,7 @@ class SecretPath(t.NamedTuple):
     container: str
     secret: str
     where: str
+    holder: str = ""  # of a derived way: the container that holds the Secret
 
 
 def secret_paths(spec: Obj) -> list[SecretPath]:
@@ -113,7 +114,7 @@ def _by_processes(spec: Obj, held: set[tuple[str, str]]) -> Iterator[SecretPath]
     for holder, reader, why in _sees_processes(spec):
         for name, secret in held:
             if name == holder:
-                yield SecretPath("process-namespace", reader, secret, f"{why}: processes of {holder}")
+                yield SecretPath("process-namespace", reader, secret, f"{why}: processes of {holder}", holder)
 
 
 def _sees_processes(spec: Obj) -> Iterator[tuple[str, str, str]]:
@@ -141,7 +142,8 @@ def _by_volumes(spec: Obj, held: set[tuple[str, str]]) -> Iterator[SecretPath]:
             writable = [mount for mount in users.get(holder, []) if not mount.get("readOnly")]
             for reader, mounts in users.items():
                 if reader != holder and _overlap(writable, mounts):
-                    yield SecretPath("shared-volume", reader, secret, f"volume {name}, which {holder} can write")
+                    where = f"volume {name}, which {holder} can write"
+                    yield SecretPath("shared-volume", reader, secret, where, holder)
 
 
 def _overlap(left: Iterable[Obj], right: Iterable[Obj]) -> bool:

@@ -25,6 +25,7 @@ class FakeCluster:
         self.answer: Answer | Exception = Answer(200, "discord_monitor_lag_seconds 0.5\n")
         self.exec: ExecResult | Exception = ExecResult(0, '{"delivered": true, "seconds": 0.4}\n', "")
         self.forbidden: set[str] = set()
+        self.clock_skew_s = 0.0
 
     def each(self, function, items):
         return [function(item) for item in items]

@@ -9,8 +9,8 @@ import gzip
 import json
 
 import pytest
-from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight as judge
 from ansible_collections.orchestrator.platform.plugins.module_utils import _kubeconfig as kubeconfig
+from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight as judge
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import ANNOTATION_HASH
 
 SIDECAR = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}}
