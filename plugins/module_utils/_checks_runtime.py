@@ -276,13 +276,13 @@ def _template_labels(bearer: Bearer) -> Obj:
 
 @check(
     "exposure/network-policy",
-    title="A NetworkPolicy limits who reaches the bot",
+    title="Where NetworkPolicies are in use, one limits who reaches the bot",
     scope="monitor",
     needs=("networkpolicies", *_WORKLOADS),
     severity="info",
     protects="the bot's health, metrics and create action, which every pod of the cluster can reach without one",
-    decided="A NetworkPolicy of type Ingress whose podSelector selects the bot's pods. Whether the network enforces it "
-    "cannot be seen from here.",
+    decided="One of the namespace's NetworkPolicies, if there are any, is of type Ingress and selects the bot's pods. "
+    "Whether the network enforces it cannot be seen from here.",
     mend="Add one that lets in the orchestrator and your metrics collector, on port 8080.",
 )
 def network_policy(view: View, namespace: str) -> Iterator[Result]:
@@ -291,13 +291,13 @@ def network_policy(view: View, namespace: str) -> Iterator[Result]:
     if bot is None:
         yield skipped(subject("Namespace", namespace, namespace), "there is no bot")
         return
-    labels = dig(bot, "spec", "template", "metadata", "labels") or {}
-    names = [
-        policy["metadata"]["name"]
-        for policy in view.objects("networkpolicies", namespace)
-        if _takes_in(dig(policy, "spec") or {}, labels)
-    ]
     who = subject("Deployment", namespace, bot["metadata"]["name"])
+    labels = dig(bot, "spec", "template", "metadata", "labels") or {}
+    policies = view.objects("networkpolicies", namespace)
+    names = [item["metadata"]["name"] for item in policies if _takes_in(dig(item, "spec") or {}, labels)]
+    if not policies:
+        yield skipped(who, "there is no NetworkPolicy in this namespace")
+        return
     yield decided(who, None if names else "no NetworkPolicy selects its pods", ", ".join(names))
 
 

@@ -400,7 +400,7 @@ def _secret_variables(view: View) -> set[str]:
     needs=("pods", "configmaps", "deployments", "inside"),
     protects="a credential that arrives past the pod spec: from the image, an entry point or a hook of the runtime",
     decided="Opt-in (runtime_scope): the names, never the values, of the variables of process 1 in each container of "
-    "pods with a watcher, read by exec. A name under which one of our Secrets is handed out has to be named by the pod.",
+    "pods with a watcher, read by exec. The name of a variable that holds one of our Secrets has to be in the pod.",
     mend="Find out who sets the variable: the image, its entry point, or a hook on the node.",
 )
 def runtime_env(view: View, namespace: str) -> Iterator[Result]:

@@ -57,16 +57,18 @@ def matrix(view: View) -> list[Row]:
 
 
 def _without_repeats(view: View, namespace: str) -> list[Row]:
+    """A pod's rows come after those of its workload, and only where they differ; two ways of one kind are one row."""
     rows: list[Row] = []
-    known: set[tuple[str, ...]] = set()
+    known: dict[tuple[str, ...], Row] = {}
     for bearer, paths in view.paths(namespace):
         home = _home(view, bearer) if bearer.kind == "Pod" else (bearer.kind, bearer.name)
         for row in _of_bearer(view, bearer, paths):
             key = (*home, row["subject"]["container"], row["secret"], row["path"], str(row["found"]))
-            if bearer.kind == "Pod" and key in known:
-                continue
-            known.add(key)
-            rows.append(row)
+            first = known.setdefault(key, row)
+            if first is row:
+                rows.append(row)
+            elif first["subject"] == row["subject"]:
+                first["via"] += f"; {row['via']}"
     return rows
 
 

@@ -320,7 +320,6 @@ CASES: list[tuple[str, str, Break]] = [
     ("security-context/pod-level", "hostIPC", lambda s: set_item(workload(s), "hostIPC", True)),
     ("security-context/pod-level", "sysctl", lambda s: set_item(workload(s), "securityContext", {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]})),
     ("security-context/pod-level", "hostPath", host_path),
-    ("exposure/network-policy", "none", lambda s: s.objects.update({("networkpolicies", "monitor"): []})),
     ("exposure/network-policy", "for others", lambda s: set_item(obj(s, "networkpolicies", "monitor"), "spec", "podSelector", {"matchLabels": {"a": "b"}})),
     ("exposure/network-policy", "egress only", lambda s: set_item(obj(s, "networkpolicies", "monitor"), "spec", "policyTypes", ["Egress"])),
     ("preflight/clock-skew", "an hour behind", lambda s: setattr(s, "clock_skew_s", -3600.0)),
