@@ -298,9 +298,15 @@ def _compared(container: Obj) -> Obj:
 )
 def pods_current(view: View, namespace: str) -> Iterator[Result]:
     """Match pods with workloads by selector."""
-    injected = [item for item in _injected(view, namespace) if item[0].kind not in ("CronJob", "Job")]
+    # By one label of each selector: comparing every pod with every workload is slow where there are a thousand.
+    injected: dict[tuple[str, str] | None, list[tuple[Bearer, str]]] = {}
+    for item in _injected(view, namespace):
+        if item[0].kind not in ("CronJob", "Job"):
+            first = next(iter((dig(item[0].obj, "spec", "selector", "matchLabels") or {}).items()), None)
+            injected.setdefault(first, []).append(item)
     for pod in view.pods(namespace):
-        for bearer, wanted in injected:
+        labels = (dig(pod.obj, "metadata", "labels") or {}).items()
+        for bearer, wanted in (item for key in (*labels, None) for item in injected.get(key, [])):
             if selects(dig(bearer.obj, "spec", "selector"), dig(pod.obj, "metadata", "labels")):
                 found = annotation(pod.obj, ANNOTATION_HASH)
                 text = f"pod {(found or 'without hash')[:12]}, template of {bearer.kind} {bearer.name} {wanted[:12]}"

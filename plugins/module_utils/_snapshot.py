@@ -179,7 +179,12 @@ class View:
     def __init__(self, snapshot: Snapshot, expect: Expectation) -> None:
         self.snapshot = snapshot
         self.expect = expect
+        # Worked out once: every check walks them.
+        self._by_name: dict[tuple[str, str], dict[str, Obj]] = {}
+        self._workloads: dict[str, list[Bearer]] = {}
+        self._pods: dict[str, list[Bearer]] = {}
         self._paths: dict[str, list[tuple[Bearer, list[SecretPath]]]] = {}
+        self._secrets: dict[str, tuple[str, ...]] = {}
 
     def objects(self, resource: str, namespace: str) -> list[Obj]:
         """The listed objects; raises UnreadableError with the reason when they could not be listed."""
@@ -190,7 +195,10 @@ class View:
 
     def find(self, resource: str, namespace: str, name: str) -> Obj | None:
         """One object by name, or None."""
-        return next((obj for obj in self.objects(resource, namespace) if obj["metadata"]["name"] == name), None)
+        objects = self.objects(resource, namespace)
+        if (resource, namespace) not in self._by_name:
+            self._by_name[(resource, namespace)] = {obj["metadata"]["name"]: obj for obj in objects}
+        return self._by_name[(resource, namespace)].get(name)
 
     @functools.cached_property
     def snippet(self) -> Snippet | None:
@@ -226,19 +234,27 @@ class View:
         labels = dig(obj, "metadata", "labels") or {}
         return labels.get(LABEL_COMPONENT) == BOT and labels.get(LABEL_INSTANCE) == self.expect.release
 
-    def workloads(self, namespace: str) -> Iterator[Bearer]:
+    def workloads(self, namespace: str) -> list[Bearer]:
         """Every workload that no controller of its own stands above, Jobs among them."""
-        for kind in (*KINDS.values(), JOB):
-            for obj in self.objects(kind.plural, namespace):
-                if controller_of(obj) is None:
-                    yield Bearer(kind.name, namespace, obj["metadata"]["name"], pod_spec(obj, kind.name), obj)
+        if namespace not in self._workloads:
+            self._workloads[namespace] = [
+                Bearer(kind.name, namespace, obj["metadata"]["name"], pod_spec(obj, kind.name), obj)
+                for kind in (*KINDS.values(), JOB)
+                for obj in self.objects(kind.plural, namespace)
+                if controller_of(obj) is None
+            ]
+        return self._workloads[namespace]
 
-    def pods(self, namespace: str) -> Iterator[Bearer]:
+    def pods(self, namespace: str) -> list[Bearer]:
         """Every pod that runs or is about to."""
-        for obj in self.objects("pods", namespace):
-            if dig(obj, "metadata", "deletionTimestamp") or dig(obj, "status", "phase") in ("Succeeded", "Failed"):
-                continue
-            yield Bearer("Pod", namespace, obj["metadata"]["name"], obj.get("spec") or {}, obj)
+        if namespace not in self._pods:
+            self._pods[namespace] = [
+                Bearer("Pod", namespace, obj["metadata"]["name"], obj.get("spec") or {}, obj)
+                for obj in self.objects("pods", namespace)
+                if not dig(obj, "metadata", "deletionTimestamp")
+                and dig(obj, "status", "phase") not in ("Succeeded", "Failed")
+            ]
+        return self._pods[namespace]
 
     def webhook_of(self, bearer: Bearer) -> str:
         """Name of the webhook Secret that this workload's watcher is to read."""
@@ -266,6 +282,11 @@ class View:
 
     def our_secrets(self, namespace: str) -> tuple[str, ...]:
         """Names of our Secrets in a namespace, those chosen by annotation included."""
+        if namespace not in self._secrets:
+            self._secrets[namespace] = tuple(dict.fromkeys(self._secret_names(namespace)))
+        return self._secrets[namespace]
+
+    def _secret_names(self, namespace: str) -> list[str]:
         expect, names = self.expect, []
         if namespace == expect.monitor_namespace:
             names.append(expect.bot_secret)
@@ -273,7 +294,7 @@ class View:
             names.append(expect.webhook_secret)
             with contextlib.suppress(UnreadableError):  # the checks that walk workloads say why
                 names += sorted({self.webhook_of(bearer) for bearer in self.workloads(namespace)})
-        return tuple(dict.fromkeys(names))
+        return names
 
     @functools.cached_property
     def access(self) -> Access:
