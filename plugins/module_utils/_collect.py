@@ -72,12 +72,12 @@ class Collector:
         needs = {need for check in checks for need in check.needs}
         self._static(needs)
         self.snapshot.clock_skew_s = self._cluster.clock_skew_s
-        if "reviews" in needs:
-            self._review()
-        if "permissions" in needs:
-            self._ask_permissions()
         # One beside the other: a probe line is mostly waiting, and the others need no time of its container.
         parts: list[Callable[[], None]] = []
+        if "reviews" in needs:
+            parts.append(self._review)
+        if "permissions" in needs:
+            parts.append(self._ask_permissions)
         if "delivery" in needs:
             parts.append(lambda: self._deliver(every=probe_every, timeout_s=probe_timeout_s))
         if needs & {"health", "metrics", "usage"}:
