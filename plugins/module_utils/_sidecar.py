@@ -67,6 +67,8 @@ CODES: dict[str, str] = {
     "rollout_timeout": "The rollout was not complete after {seconds} s: {reason}",
     "quota": "A quota refuses the new pods: {reason}",
     "pss_violation": "Pod Security refuses the new pods: {reason}",
+    "rolled_back": "The rollout failed and the workload was put back to what it held before: {reason}",
+    "not_reached": "An earlier batch failed, so this workload was left as it was.",
 }
 
 
@@ -92,6 +94,7 @@ class Plan(t.NamedTuple):
     message: str
     body: Obj | None = None
     note: str = ""
+    recreate: Obj | None = None
 
 
 class _NoPlanError(Exception):

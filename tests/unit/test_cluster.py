@@ -94,7 +94,7 @@ def test_impersonation_is_kept(server):
 def test_apply_is_server_side_and_never_forced(server):
     """D1."""
     server.say("/x", (200, {"metadata": {}}))
-    cluster_at(server.url).apply("/x", {"a": 1}, manager="orchestrator.platform", dry_run=True, whole=False)
+    cluster_at(server.url).apply("/x", b'{"a": 1}', manager="orchestrator.platform", dry_run=True, whole=False)
     method, _path, query, headers, body = server.seen[0]
     assert (method, json.loads(body)) == ("PATCH", {"a": 1})
     assert query == {"fieldManager": ["orchestrator.platform"], "dryRun": ["All"]}

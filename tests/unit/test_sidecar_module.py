@@ -58,8 +58,12 @@ class FakeCluster:
             raise ApiError(403, f"deployments is forbidden in {namespace}", {})
         return copy.deepcopy(list(self.deployments.values())) if namespace == "agents" else [], "7"
 
-    def apply(self, path, body, *, manager, dry_run, whole):
+    def pages(self, path, **_params):
+        yield self.items(path)
+
+    def apply(self, path, sent, *, manager, dry_run, whole):
         assert manager == "orchestrator.platform"
+        body = json.loads(sent)
         self.sent.append({"path": path, "body": body, "dry_run": dry_run})
         if self.refuse is not None:
             raise self.refuse
