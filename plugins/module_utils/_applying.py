@@ -63,6 +63,7 @@ class Work(t.NamedTuple):
     wanted: str | None = None  # snippet hash of the pods to come
     held: str | None = None  # snippet hash of the template as it was
     sent: bool = False  # whether the API server has taken a change, so that a rollout follows
+    reason: str = ""  # why that rollout failed
     since: str = ""  # when it did, by its own clock; "" where it does not say
     view: Obj | None = None  # for the diff: our part of the object as it was, of a Job what is added to it
     manifest: Obj | None = None  # of a Job that was deleted and could not be made again

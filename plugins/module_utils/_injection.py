@@ -273,7 +273,7 @@ class Run:
             back = self.writer.put_back(work)
         except ClusterError as exc:
             return _noted(work, f"It could not be put back to what it was before: {exc}")
-        message = sentence("rolled_back", reason=work.plan.message)
+        message = sentence("rolled_back", reason=work.reason)
         return back._replace(plan=Plan("failed", "rolled_back", message, note=work.plan.note))
 
     # -- report ---------------------------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ def _after_wait(work: Work, progress: Progress | None, timeout: int) -> Work:
     else:
         code = code_of_failure(progress.reason)
         plan = Plan("failed", code, sentence(code, reason=progress.reason))
-    work = work._replace(plan=plan)
+    work = work._replace(plan=plan, reason=progress.reason if plan.code == "rollout_failed" else plan.message)
     if work.writes and not _was_complete(work):
         return _noted(work, f"It was not complete before the change either: {work.seen.progress.reason}.")
     return work
