@@ -222,18 +222,22 @@ from ansible_collections.kubernetes.core.plugins.module_utils.args_common import
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import (
+    OUTCOMES,
+    Plan,
+    plan_of_error,
+    sentence,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import code_of_failure, rolled_out
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
     FIELD_MANAGER,
     Options,
-    Plan,
+    Surroundings,
     choose_native,
     owned_view,
     plan_absent,
-    plan_of_error,
     plan_present,
-    sentence,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import (
     Snippet,
@@ -241,15 +245,13 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snippet imp
     snippet_of_config_map,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._waiting import RolloutWait, Target
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Obj
-
-OUTCOMES = ("injected", "updated", "unchanged", "removed", "skipped", "conflict", "failed")
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, PATCHABLE, Foreign, Obj
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **AUTH_ARG_SPEC,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "namespaces": {"type": "list", "elements": "str", "required": True},
-    "kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": ["Deployment"]},
+    "kinds": {"type": "list", "elements": "str", "choices": list(PATCHABLE), "default": ["Deployment"]},
     "names": {"type": "list", "elements": "str", "default": []},
     "label_selectors": {"type": "list", "elements": "str", "default": []},
     "snippet_from": {
@@ -391,7 +393,13 @@ class Run:
             Row(
                 _target(kind, obj),
                 obj,
-                plan_present(obj, kind, snippet, options, reading.namespaces[obj["metadata"]["namespace"]]),
+                plan_present(
+                    obj,
+                    kind,
+                    snippet,
+                    options,
+                    Surroundings(reading.namespaces[obj["metadata"]["namespace"]], None, self.check_mode),
+                ),
             )
             for kind, obj in reading.workloads
         ]
