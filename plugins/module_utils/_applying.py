@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import Plan, answer, plan_of_error
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import (
     Awaited,
@@ -25,10 +26,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._rollout imp
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
     FIELD_MANAGER,
-    Plan,
     owned_view,
-    plan_of_error,
-    sentence,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._waiting import Seen, Target
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
@@ -133,21 +131,21 @@ class Writer:
         if work.recreate:
             return self._recreate(work)
         try:
-            answer = self._apply(work, work.patch, whole=self._wants_diff)
+            reply = self._apply(work, work.patch, whole=self._wants_diff)
         except ApiError as exc:
             return work._replace(plan=plan_of_error(exc.status, str(exc), exc.body))
         if self._wants_diff:
-            self.views[work.target] = (work.view or {}, owned_view(answer))
-        if self._same(work, answer) and work.plan.outcome != "removed":
-            return work._replace(plan=Plan("unchanged", "unchanged", sentence("unchanged")))
+            self.views[work.target] = (work.view or {}, owned_view(reply))
+        if self._same(work, reply) and work.plan.outcome != "removed":
+            return work._replace(plan=answer("unchanged"))
         self.changed = True
-        return _after(work, answer)
+        return _after(work, reply)
 
     def put_back(self, work: Work) -> Work:
         """Give our fields the values that they had before; raises ApiError."""
-        answer = self._apply(work, work.undo, whole=False)
+        reply = self._apply(work, work.undo, whole=False)
         self.views.pop(work.target, None)
-        return _after(work._replace(wanted=work.held), answer)
+        return _after(work._replace(wanted=work.held), reply)
 
     def _apply(self, work: Work, body: bytes, *, whole: bool) -> Obj:
         with self._lock:
@@ -155,10 +153,10 @@ class Writer:
         path = KINDS[work.target.kind].path(work.target.namespace, work.target.name)
         return self._cluster.apply(path, body, manager=FIELD_MANAGER, dry_run=self._dry_run, whole=whole)
 
-    def _same(self, work: Work, answer: Obj) -> bool:
+    def _same(self, work: Work, reply: Obj) -> bool:
         # A dry run keeps the resourceVersion, but its generation is already the next one when the spec would change.
-        same = answer["metadata"].get("generation") == work.seen.generation
-        return same and (self._dry_run or answer["metadata"].get("resourceVersion") == work.version)
+        same = reply["metadata"].get("generation") == work.seen.generation
+        return same and (self._dry_run or reply["metadata"].get("resourceVersion") == work.version)
 
     # -- Jobs -----------------------------------------------------------------------------------------------------
 
@@ -206,11 +204,11 @@ class Writer:
         wanted = _hash_in(json.loads(work.recreate), "Job")
         if wanted is not None and _hash_in(there, "Job") == wanted:
             return work
-        return work._replace(plan=Plan("failed", "gone", sentence("gone")))
+        return work._replace(plan=answer("gone"))
 
 
-def _after(work: Work, answer: Obj) -> Work:
-    metadata = answer["metadata"]
+def _after(work: Work, reply: Obj) -> Work:
+    metadata = reply["metadata"]
     times = [
         entry.get("time") or ""
         for entry in metadata.get("managedFields") or []

@@ -21,6 +21,10 @@ class SnippetError(PlatformError):
     """The published snippet is absent or does not have the shape that this version reads."""
 
 
+class OverrideError(PlatformError):
+    """A setting for one workload, or for all of a run, cannot be used."""
+
+
 class ClusterError(PlatformError):
     """The API server could not be reached or gave no usable answer."""
 

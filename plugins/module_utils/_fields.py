@@ -19,7 +19,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 Path = tuple[str, ...]
 
 # Merge keys and their defaults, from the API's OpenAPI document (x-kubernetes-list-map-keys); other lists are atomic.
-_MERGE_KEYS: dict[str, dict[str, Json]] = {
+LIST_KEYS: dict[str, dict[str, Json]] = {
     "containers": {"name": None},
     "initContainers": {"name": None},
     "volumes": {"name": None},
@@ -33,7 +33,7 @@ _QUANTITY_FIELDS = frozenset({"cpu", "memory", "ephemeral-storage", "sizeLimit"}
 
 def merge_key(field: str, item: Obj) -> str:
     """The `k:` key of a list item."""
-    keys = {key: item.get(key, default) for key, default in _MERGE_KEYS[field].items()}
+    keys = {key: item.get(key, default) for key, default in LIST_KEYS[field].items()}
     return "k:" + json.dumps(keys, sort_keys=True, separators=(",", ":"))
 
 
@@ -48,7 +48,7 @@ def planned_paths(value: Json, at: Path = ()) -> Iterator[Path]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from planned_paths(item, (*at, "f:" + key))
-    elif isinstance(value, list) and value and at and at[-1][2:] in _MERGE_KEYS:
+    elif isinstance(value, list) and value and at and at[-1][2:] in LIST_KEYS:
         for item in value:
             yield from planned_paths(item, (*at, merge_key(at[-1][2:], item)))
     else:
@@ -108,7 +108,7 @@ def covers(live: Json, planned: Json, field: str = "") -> bool:
 
 
 def _covers_list(live: list[Json], planned: list[Json], field: str) -> bool:
-    if field in _MERGE_KEYS:
+    if field in LIST_KEYS:
         by_key = {merge_key(field, item): item for item in live}
         keyed = {merge_key(field, item): item for item in planned}
         return all(key in by_key and covers(by_key[key], item) for key, item in keyed.items())

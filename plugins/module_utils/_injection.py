@@ -13,15 +13,17 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._applying im
 from ansible_collections.orchestrator.platform.plugins.module_utils._batches import OnFailure, batch_size, batches
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import OUTCOMES, Plan, answer, sentence
+from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import Overrides, parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import Progress, code_of_failure
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
     Options,
-    Plan,
+    Surroundings,
     choose_native,
     plan_absent,
     plan_present,
-    sentence,
+    secret_references,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import (
     Snippet,
@@ -31,7 +33,6 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snippet imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._waiting import Rollouts, Target
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Obj
 
-OUTCOMES = ("injected", "updated", "unchanged", "removed", "skipped", "conflict", "failed")
 # Workloads a list page. Each page is decided on and let go before the next one is read, which bounds the memory.
 PAGE = 200
 
@@ -57,6 +58,7 @@ class Run:
         self.cluster = cluster
         self.writer = Writer(cluster, dry_run=self.check_mode, wants_diff=self.wants_diff)
         self.on_failure = OnFailure(self.params["on_failure"])
+        self.overrides = Overrides()
         self.versions: dict[tuple[str, str], str] = {}  # resourceVersion of the lists, by kind and namespace
         self.watch = Stopwatch()
         self.calls: dict[str, int] = {}
@@ -64,7 +66,9 @@ class Run:
 
     def result(self) -> dict[str, t.Any]:
         """The module's result; `failed` with a sentence where a workload failed or is in conflict."""
-        batch_size(self.params["batch"], 1)  # refused before anything is read
+        # Refused before anything is read.
+        batch_size(self.params["batch"], 1)
+        self.overrides = parse_overrides(self.params["overrides"])
         extra: dict[str, t.Any] = {}
         works: list[Work] = []
         reading = self._read()
@@ -152,13 +156,45 @@ class Run:
             raise PlatformError(
                 "The published snippet has no bridge: set inputBridge.enabled in the chart's values, or bridge: false."
             )
-        options = Options(reading.native, self.params["bridge"], self.params["container"])
+        options = Options(
+            native=reading.native,
+            bridge=self.params["bridge"],
+            container=self.params["container"],
+            overrides=self.overrides,
+            recreate_jobs=self.params["recreate_jobs"],
+        )
+        around = self._surroundings(snippet, reading)
         extra.update(snippet_hash=snippet.hash, form="native" if options.native else "container")
 
         def decide(obj: Obj, kind: str) -> Plan:
-            return plan_present(obj, kind, snippet, options, reading.namespaces[obj["metadata"]["namespace"]])
+            return plan_present(obj, kind, snippet, options, around[obj["metadata"]["namespace"]])
 
         return decide
+
+    def _surroundings(self, snippet: Snippet, reading: Reading) -> dict[str, Surroundings]:
+        names = list(reading.namespaces)
+        ours = [snippet.watcher, *([snippet.bridge] if snippet.bridge and self.params["bridge"] else [])]
+        secrets: list[frozenset[str] | None] = [None] * len(names)
+        if any(secret_references(container) for container in ours):
+            secrets = self.cluster.each(self._secrets, names)
+        return {
+            name: Surroundings(reading.namespaces[name], found, self.check_mode)
+            for name, found in zip(names, secrets, strict=True)
+        }
+
+    def _secrets(self, namespace: str) -> frozenset[str] | None:
+        """Names of the Secrets in a namespace, never what they hold; None where they may not be listed."""
+        try:
+            items, _version = self.cluster.items(
+                f"/api/v1/namespaces/{namespace}/secrets",
+                metadata_only=True,
+                fieldSelector="type!=helm.sh/release.v1",  # there may be hundreds of Helm's own records
+            )
+        except ApiError as exc:
+            if exc.status != 403:
+                raise
+            return None
+        return frozenset(item["metadata"]["name"] for item in items)
 
     def _decide(self, decide: Decide, reading: Reading) -> list[Work]:
         kinds = dict.fromkeys(self.params["kinds"])
@@ -191,7 +227,7 @@ class Run:
                 ) from exc
             if exc.status != 403:
                 raise
-            plan = Plan("failed", "forbidden", sentence("forbidden", reason=str(exc)))
+            plan = answer("forbidden", reason=str(exc))
             return Work(Target("Namespace", namespace, namespace), plan)
         return works
 
@@ -203,7 +239,7 @@ class Run:
         if self.check_mode or self.params["state"] == "absent":
             return []
         found = {work.target.name for work in works}
-        plan = Plan("failed", "not_found", sentence("not_found"))
+        plan = answer("not_found")
         where = ",".join(self.params["namespaces"])
         return [Work(Target("-", where, name), plan) for name in self.params["names"] if name not in found]
 
@@ -273,8 +309,7 @@ class Run:
             back = self.writer.put_back(work)
         except ClusterError as exc:
             return _noted(work, f"It could not be put back to what it was before: {exc}")
-        message = sentence("rolled_back", reason=work.reason)
-        return back._replace(plan=Plan("failed", "rolled_back", message, note=work.plan.note))
+        return back._replace(plan=answer("rolled_back", reason=work.reason)._replace(note=work.plan.note))
 
     # -- report ---------------------------------------------------------------------------------------------------
 
@@ -329,10 +364,10 @@ def _after_wait(work: Work, progress: Progress | None, timeout: int) -> Work:
     if progress is None or progress.done:
         return work
     if progress.done is None:
-        plan = Plan("failed", "rollout_timeout", sentence("rollout_timeout", seconds=timeout, reason=progress.reason))
+        plan = answer("rollout_timeout", seconds=timeout, reason=progress.reason)
     else:
         code = code_of_failure(progress.reason)
-        plan = Plan("failed", code, sentence(code, reason=progress.reason))
+        plan = answer(code, reason=progress.reason)
     work = work._replace(plan=plan, reason=progress.reason if plan.code == "rollout_failed" else plan.message)
     if work.writes and not _was_complete(work):
         return _noted(work, f"It was not complete before the change either: {work.seen.progress.reason}.")
@@ -363,7 +398,7 @@ def _noted(work: Work, note: str) -> Work:
 
 
 def _not_reached(work: Work) -> Work:
-    return work._replace(plan=Plan("skipped", "not_reached", sentence("not_reached")))
+    return work._replace(plan=answer("not_reached"))
 
 
 def _shown(work: Work) -> dict[str, t.Any]:

@@ -42,10 +42,13 @@ options:
     elements: str
     required: true
   kinds:
-    description: Kinds of workloads to select.
+    description:
+      - Kinds of workloads to select.
+      - A Job's pod template cannot be changed, see O(recreate_jobs). ReplicaSets, ReplicationControllers and Pods are
+        never changed; they are answered with the code that says what to do.
     type: list
     elements: str
-    choices: [Deployment, StatefulSet, DaemonSet, CronJob]
+    choices: [Deployment, StatefulSet, DaemonSet, CronJob, Job, ReplicaSet, ReplicationController, Pod]
     default: [Deployment]
   names:
     description: Select only workloads of these names. Empty selects by the other options alone.
@@ -97,6 +100,62 @@ options:
       - Name of the agent's container in all selected workloads. Without it the annotation decides, else the first
         container is taken.
     type: str
+  overrides:
+    description:
+      - What differs from the published snippet, for all selected workloads. The annotation of the same name on a pod
+        template or workload, for example C(orchestrator.platform/log-level), wins over it for that workload.
+      - Security settings cannot be overridden.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      image:
+        description: The watcher's image.
+        type: str
+      log_level:
+        description: One of V(debug), V(info), V(warning), V(error).
+        type: str
+      filters:
+        description: Which events are sent, in the shape of the chart's value C(discord.monitoring.filters).
+        type: dict
+      webhook_secret_name:
+        description: The Secret in the workload's namespace that holds the webhook URL.
+        type: str
+      webhook_secret_key:
+        description: The key in that Secret.
+        type: str
+      parity_mode:
+        description: Whether everything that the agent's terminal would show is sent, without filters.
+        type: bool
+      thread_id:
+        description: Id of the Discord thread into which messages go.
+        type: str
+      cpu_request:
+        description: The watcher's CPU request.
+        type: str
+      cpu_limit:
+        description: The watcher's CPU limit.
+        type: str
+      memory_request:
+        description: The watcher's memory request.
+        type: str
+      memory_limit:
+        description: The watcher's memory limit.
+        type: str
+      transcript_volume:
+        description: Volume of the pod that holds the transcripts.
+        type: str
+      fifo_volume:
+        description: Volume of the pod through which the bridge writes to the agent.
+        type: str
+  recreate_jobs:
+    description:
+      - Whether a Job of which nothing has run is deleted and made again with the sidecar, as its pod template cannot be
+        changed. A Job that has begun or that a controller has made is never touched.
+      - The API server is asked first, by a dry run, whether it takes the new one. A run that is killed in the instant
+        between deletion and creation loses the Job; where only the creation fails, the manifest is returned.
+    type: bool
+    default: false
+    version_added: 0.2.0
   wait:
     description: Whether to wait until the rollouts of all changed workloads are complete.
     type: bool
@@ -293,6 +352,25 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "wait_timeout": {"type": "int", "default": 300},
     "batch": {"type": "str", "default": "100%"},
     "on_failure": {"type": "str", "choices": ["rollback", "stop", "continue"], "default": "rollback"},
+    "overrides": {
+        "type": "dict",
+        "options": {
+            "image": {"type": "str"},
+            "log_level": {"type": "str"},
+            "filters": {"type": "dict"},
+            "webhook_secret_name": {"type": "str", "no_log": False},
+            "webhook_secret_key": {"type": "str", "no_log": False},
+            "parity_mode": {"type": "bool"},
+            "thread_id": {"type": "str"},
+            "cpu_request": {"type": "str"},
+            "cpu_limit": {"type": "str"},
+            "memory_request": {"type": "str"},
+            "memory_limit": {"type": "str"},
+            "transcript_volume": {"type": "str"},
+            "fifo_volume": {"type": "str"},
+        },
+    },
+    "recreate_jobs": {"type": "bool", "default": False},
     "threads": {"type": "int", "default": 8},
 }
 

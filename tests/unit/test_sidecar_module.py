@@ -33,6 +33,7 @@ class FakeCluster:
             item["metadata"].update(generation=1, resourceVersion="1")
         self.snippet = snippet
         self.forbidden: set[str] = set()
+        self.secrets: list[str] | None = ["discord-secrets"]
         self.refuse: ApiError | None = None
 
     def each(self, function, items):
@@ -53,6 +54,10 @@ class FakeCluster:
     def items(self, path, **_params):
         if path == "/api/v1/nodes":
             raise ApiError(403, "forbidden", {})
+        if path.endswith("/secrets"):
+            if self.secrets is None:
+                raise ApiError(403, "forbidden", {})
+            return [{"metadata": {"name": name}} for name in self.secrets], "7"
         namespace = path.split("/")[5]
         if namespace in self.forbidden:
             raise ApiError(403, f"deployments is forbidden in {namespace}", {})
