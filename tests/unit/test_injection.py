@@ -203,3 +203,177 @@ def test_calls_are_told_by_part(snippet_document):
     calls = run(RollingCluster(snippet_document), wait=True)["api_calls"]
     assert calls["patches"] == 3
     assert calls["total"] == sum(value for key, value in calls.items() if key not in ("total", "patches"))
+
+
+# -- what the decision needs to know ------------------------------------------------------------------------------
+
+
+def test_missing_webhook_secret_is_told_and_nothing_is_sent(snippet_document):
+    """Known from the names alone: what Secrets hold is never read."""
+    cluster = RollingCluster(snippet_document)
+    cluster.secrets = []
+    result = run(cluster, names=["plain"])
+    assert codes(result) == {"plain": "secret_missing"}
+    assert cluster.sent == []
+
+
+def test_secrets_that_may_not_be_listed_are_no_reason(snippet_document):
+    cluster = RollingCluster(snippet_document)
+    cluster.secrets = None
+    assert codes(run(cluster, names=["plain"])) == {"plain": "injected"}
+
+
+def test_secrets_are_not_listed_without_a_reference_to_one(snippet_document):
+    snippet_document["watcher"]["env"] = []
+    cluster = RollingCluster(snippet_document)
+    cluster.secrets = []
+    assert codes(run(cluster, names=["plain"])) == {"plain": "injected"}
+
+
+def test_overrides_reach_the_container(snippet_document):
+    cluster = RollingCluster(snippet_document)
+    run(cluster, names=["plain"], overrides={"image": "registry.example.org/watcher:2", "log_level": None})
+    assert "registry.example.org/watcher:2" in json.dumps(cluster.sent[0]["body"])
+
+
+def test_override_that_cannot_be_used_is_refused_before_anything_is_read(snippet_document):
+    cluster = RollingCluster(snippet_document)
+    with pytest.raises(PlatformError, match="og_level is"):
+        run(cluster, overrides={"log_level": "loud"})
+    assert cluster.calls == 0
+
+
+# -- Jobs ---------------------------------------------------------------------------------------------------------
+
+
+JOB = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "batch", "namespace": "agents", "uid": "uid-1", "resourceVersion": "5", "generation": 1},
+    "spec": {
+        "suspend": True,
+        "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "agent", "image": "agent:1"}]}},
+    },
+}
+
+
+class JobCluster(FakeCluster):
+    """One suspended Job; remembers the order of what is asked."""
+
+    def __init__(self, snippet: dict) -> None:
+        super().__init__(snippet)
+        self.job: dict | None = json.loads(json.dumps(JOB))
+        self.asked: list[str] = []
+        self.refuse: dict[str, ApiError] = {}
+
+    def items(self, path, **params):
+        return ([self.job] if self.job else [], "7") if path.endswith("/jobs") else super().items(path, **params)
+
+    def find(self, path, **params):
+        return self.job if "/jobs/" in path else super().find(path, **params)
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if what in self.refuse:
+            raise self.refuse[what]
+
+    def create(self, _path, body, *, manager, dry_run):
+        assert manager == "orchestrator.platform"
+        self._ask("create?" if dry_run else "create")
+        if self.job is not None:
+            raise ApiError(409, "exists", {"reason": "AlreadyExists"})
+        self.job = {**json.loads(body), "metadata": {**json.loads(body)["metadata"], "uid": "uid-2"}}
+        return self.job
+
+    def delete(self, _path, *, uid, version, dry_run):
+        assert (uid, version) == ("uid-1", "5")
+        self._ask("delete?" if dry_run else "delete")
+        if not dry_run:
+            self.job = None
+
+
+def recreate(cluster: JobCluster, **params) -> dict:
+    return run(cluster, kinds=["Job"], recreate_jobs=True, **params)
+
+
+def test_job_is_made_again_after_the_server_has_said_that_it_would_take_it(snippet_document):
+    cluster = JobCluster(snippet_document)
+    result = recreate(cluster)
+    assert codes(result) == {"batch": "job_recreated"}
+    assert cluster.asked == ["create?", "delete", "create"]
+    assert "discord-watcher" in json.dumps(cluster.job["spec"])
+    assert result["changed"]
+
+
+def test_job_in_check_mode_stays(snippet_document):
+    cluster = JobCluster(snippet_document)
+    result = recreate(cluster, check_mode=True, diff=True)
+    assert (result["changed"], cluster.asked, cluster.job) == (True, ["create?", "delete?"], JOB)
+    (shown,) = result["diff"]
+    assert "discord-watcher" in shown["after"]
+    assert "agent:1" not in shown["after"]
+
+
+@pytest.mark.parametrize(("step", "code"), [("create?", "invalid"), ("delete", "forbidden")])
+def test_job_that_could_not_be_made_again_is_not_deleted(snippet_document, step, code):
+    cluster = JobCluster(snippet_document)
+    cluster.refuse[step] = ApiError({"invalid": 422, "forbidden": 403}[code], "no", {})
+    result = recreate(cluster)
+    assert codes(result) == {"batch": code}
+    assert cluster.job == JOB
+    assert not result["changed"]
+
+
+def test_job_that_is_lost_in_between_comes_back_as_its_manifest(snippet_document):
+    """The one gap that is left: what can be given to the user is."""
+    cluster = JobCluster(snippet_document)
+    cluster.refuse["create"] = ApiError(403, "quota", {})
+    (row,) = recreate(cluster)["workloads"]
+    assert (row["outcome"], row["code"]) == ("failed", "forbidden")
+    assert "had been deleted before" in row["message"]
+    assert row["manifest"]["metadata"] == {"name": "batch", "namespace": "agents"}
+
+
+def test_job_made_by_somebody_else_in_between_is_left_alone(snippet_document):
+    cluster = JobCluster(snippet_document)
+    delete = cluster.delete
+
+    def other(path, **how):
+        delete(path, **how)
+        cluster.job = {**JOB, "metadata": {**JOB["metadata"], "uid": "uid-3"}}
+
+    cluster.delete = other
+    assert codes(recreate(cluster)) == {"batch": "gone"}
+
+
+def test_answer_that_was_lost_on_the_way_is_no_other_job(snippet_document):
+    """A request is sent again when its answer is lost: what is there then is what was sent."""
+    cluster = JobCluster(snippet_document)
+    create = cluster.create
+
+    def twice(path, body, **how):
+        if not how["dry_run"]:
+            create(path, body, **how)
+        return create(path, body, **how)
+
+    cluster.create = twice
+    assert codes(recreate(cluster)) == {"batch": "job_recreated"}
+
+
+def test_deleted_job_that_stays_a_while_is_waited_for(snippet_document):
+    cluster = JobCluster(snippet_document)
+    asked = []
+
+    def slow(_path, **_how):
+        asked.append(1)
+
+    create = cluster.create
+
+    def until_gone(path, body, **how):
+        if len(cluster.asked) > 2:
+            cluster.job = None
+        return create(path, body, **how)
+
+    cluster.delete, cluster.create = slow, until_gone
+    assert codes(recreate(cluster)) == {"batch": "job_recreated"}
+    assert cluster.asked.count("create") > 1
