@@ -128,9 +128,11 @@ def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, around
         return skip
     try:
         draft = _draft(obj, kind, snippet, options)
-        notes = [note for note in (_secret_note(draft, obj, around), _user_note(draft, snippet)) if note]
         plan = _decide(obj, kind, draft, options, around)
-        return plan if plan.body is plan.recreate is None else plan._replace(note=" ".join(notes))
+        if plan.outcome == "skipped":
+            return plan
+        notes = [note for note in (_secret_note(draft, obj, around), _user_note(draft, snippet)) if note]
+        return plan if plan.outcome == "unchanged" else plan._replace(note=" ".join(notes))
     except NoPlanError as exc:
         return exc.plan
     except OverrideError as exc:
@@ -293,7 +295,9 @@ def _differences(live: Obj, planned: Obj) -> list[str]:
     found = [key for key, value in planned.items() if key != "env" and not covers(live.get(key), value, key)]
     have = {item["name"]: item for item in live.get("env") or []}
     want = {item["name"]: item for item in planned.get("env") or []}
-    changed = sorted(name for name in have.keys() | want.keys() if not covers(have.get(name), want.get(name, {})))
+    one_sided = have.keys() ^ want.keys()
+    unequal = {name for name in have.keys() & want.keys() if not covers(have[name], want[name])}
+    changed = sorted(one_sided | unequal)
     return [*found, *(f"env {name}" for name in changed)]
 
 
