@@ -16,9 +16,9 @@ PREFIX = "ansible_collections.orchestrator.platform.plugins.module_utils."
 PURE = [
     "_errors", "_versions", "_chart_names", "_quantities", "_workloads", "_redact", "_fields", "_merge", "_snippet",
     "_rollout", "_outcomes", "_overrides", "_mounting", "_pod_security", "_jobs", "_sidecar", "_snapshot", "_findings", "_checks_chart", "_checks_runtime", "_checks_secrets", "_catalogue", "_report",
-    "_preflight",
+    "_preflight", "_batches",
 ]  # fmt: skip
-TRANSPORT = ["_cluster", "_waiting", "_collect"]
+TRANSPORT = ["_cluster", "_waiting", "_collect", "_applying", "_injection"]
 ORDER = [*PURE, *TRANSPORT]
 # What would make a pure file talk to somebody.
 OUTSIDE = {
