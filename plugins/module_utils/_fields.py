@@ -10,6 +10,7 @@ and `.` (the item itself). Paths here are tuples of such keys, with the JSON wri
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 
@@ -33,10 +34,16 @@ _QUANTITY_FIELDS = frozenset({"cpu", "memory", "ephemeral-storage", "sizeLimit"}
 
 def merge_key(field: str, item: Obj) -> str:
     """The `k:` key of a list item."""
-    keys = {key: item.get(key, default) for key, default in LIST_KEYS[field].items()}
+    return _merge_key(field, tuple(item.get(key, default) for key, default in LIST_KEYS[field].items()))
+
+
+@functools.cache
+def _merge_key(field: str, values: tuple[Json, ...]) -> str:
+    keys = dict(zip(LIST_KEYS[field], values, strict=True))
     return "k:" + json.dumps(keys, sort_keys=True, separators=(",", ":"))
 
 
+@functools.cache  # few keys exist, and each stands in the field sets of all workloads
 def _canonical(key: str) -> str:
     if not key.startswith("k:"):
         return key
@@ -66,10 +73,27 @@ def owned_paths(fields: Obj, at: Path = ()) -> Iterator[Path]:
 
 def gives_up(fields: Obj, planned: Obj) -> list[Path]:
     """Paths owned now that an apply of `planned` would give up, so that the server would remove them."""
-    kept: set[Path] = set()
-    for path in planned_paths(planned):
-        kept.update(path[:end] for end in range(len(path) + 1))
-    return [path for path in owned_paths(fields) if path not in kept]
+    return list(_given_up(fields, planned, "", ()))
+
+
+def _given_up(fields: Obj, planned: Json, field: str, at: Path) -> Iterator[Path]:
+    children = _children(planned, field)
+    for key, inner in fields.items():
+        if key == ".":
+            continue
+        step = _canonical(key)
+        if step in children:
+            yield from _given_up(inner, children[step], key[2:], (*at, step))
+        else:
+            yield from owned_paths(inner, (*at, step))
+
+
+def _children(planned: Json, field: str) -> dict[str, Json]:
+    if isinstance(planned, dict):
+        return {"f:" + key: value for key, value in planned.items()}
+    if isinstance(planned, list) and field in LIST_KEYS:
+        return {merge_key(field, item): item for item in planned}
+    return {}
 
 
 def project(value: Json, fields: Obj) -> Json:

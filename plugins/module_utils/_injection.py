@@ -7,74 +7,53 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._applying import Work, Writer, work_of
 from ansible_collections.orchestrator.platform.plugins.module_utils._batches import OnFailure, batch_size, batches
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError, PlatformError
-from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import OUTCOMES, Plan, answer, sentence
-from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import Overrides, parse_overrides
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import OUTCOMES, answer
+from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import Progress, code_of_failure
-from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
-    Options,
-    Surroundings,
-    choose_native,
-    plan_absent,
-    plan_present,
-    secret_references,
+from ansible_collections.orchestrator.platform.plugins.module_utils._selection import (
+    Decide,
+    Reading,
+    Selection,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import (
-    Snippet,
-    parse_snippet,
-    snippet_of_config_map,
+from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
+    plan_absent,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._waiting import Rollouts, Target
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Obj
 
-# Workloads a list page. Each page is decided on and let go before the next one is read, which bounds the memory.
-PAGE = 200
 
-Decide = Callable[[Obj, str], Plan]
-
-
-class Reading(t.NamedTuple):
-    """What the cluster says of namespaces, snippet and versions before any workload is read."""
-
-    namespaces: dict[str, Obj | None]  # those that exist; None where the namespace itself may not be read
-    missing: list[str]
-    snippet: Snippet | None
-    native: bool
-
-
-class Run:
+class Run(Selection):
     """One run of the module."""
 
     def __init__(self, module: Foreign, cluster: Cluster) -> None:
-        self.params: dict[str, t.Any] = module.params
-        self.check_mode = bool(module.check_mode)
+        super().__init__(module, cluster)
         self.wants_diff = bool(module._diff)  # noqa: SLF001 (Ansible's own name for it)
-        self.cluster = cluster
         self.writer = Writer(cluster, dry_run=self.check_mode, wants_diff=self.wants_diff)
         self.on_failure = OnFailure(self.params["on_failure"])
-        self.overrides = Overrides()
-        self.versions: dict[tuple[str, str], str] = {}  # resourceVersion of the lists, by kind and namespace
         self.watch = Stopwatch()
         self.calls: dict[str, int] = {}
-        self.warn = module.warn
 
     def result(self) -> dict[str, t.Any]:
         """The module's result; `failed` with a sentence where a workload failed or is in conflict."""
         # Refused before anything is read.
         batch_size(self.params["batch"], 1)
-        self.overrides = parse_overrides(self.params["overrides"])
+        parse_overrides(self.params["overrides"])
         extra: dict[str, t.Any] = {}
         works: list[Work] = []
-        reading = self._read()
-        decide = plan_absent if self.params["state"] == "absent" else self._decision(reading, extra)
-        if decide is not None:
-            works = self._decide(decide, reading)
+        if self.params["state"] == "absent":
+            works = self._decide(plan_absent, self.read(present=False))
+        else:
+            reading = self.read(present=True)
+            ask = self.ask(reading)
+            extra = {"snippet_hash": ask and ask.snippet.hash, "form": ask and ask.form}
+            works = [] if ask is None else self._decide(ask.plan, reading)
         self._lap("read")
         works = self._change(sorted(works, key=lambda work: (work.target.namespace, *work.target)))
         return self._report(works, extra)
@@ -83,157 +62,15 @@ class Run:
         self.watch.lap(f"{part}_s")
         self.calls[part] = self.cluster.calls - sum(value for key, value in self.calls.items() if key != part)
 
-    # -- read -----------------------------------------------------------------------------------------------------
-
-    def _read(self) -> Reading:
-        present = self.params["state"] == "present"
-        names = list(dict.fromkeys(self.params["namespaces"]))
-        parts: list[Callable[[], t.Any]] = [lambda name=name: self._namespace(name) for name in names]  # type: ignore[misc]
-        if present:
-            parts += [self._snippet, self._native]
-        found = self.cluster.each(lambda part: part(), parts)
-        namespaces = dict(zip(names, found, strict=False))
-        there = {name: obj for name, (exists, obj) in namespaces.items() if exists}
-        snippet, native = found[len(names) :] if present else (None, False)
-        return Reading(there, [name for name in names if name not in there], snippet, native)
-
-    def _namespace(self, name: str) -> tuple[bool, Obj | None]:
-        try:
-            obj = self.cluster.find(f"/api/v1/namespaces/{name}")
-        except ApiError as exc:
-            if exc.status != 403:
-                raise
-            return True, None  # its annotations stay unknown; what it holds may still be readable
-        return obj is not None, obj
-
-    def _snippet(self) -> Snippet | None:
-        if self.params["snippet"]:
-            return parse_snippet(self.params["snippet"])
-        config_map = self.cluster.find("/api/v1/namespaces/{namespace}/configmaps/{name}".format(**self._place()))
-        return None if config_map is None else snippet_of_config_map(config_map)
-
-    def _place(self) -> dict[str, str]:
-        return self.params["snippet_from"] or {"namespace": "discord-monitor", "name": "discord-monitor-snippet"}
-
-    def _native(self) -> bool:
-        form = self.params["form"]
-        if form == "container":
-            return False
-        server = self.cluster.get("/version")["gitVersion"]
-        kubelets: list[str] | None = None
-        try:
-            nodes, _version = self.cluster.items("/api/v1/nodes")
-            kubelets = [node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes]
-        except ApiError as exc:
-            if exc.status != 403:
-                raise
-        try:
-            return choose_native(form, server, kubelets)
-        except ValueError as exc:
-            raise PlatformError(sentence("native_unsupported", version=str(exc)), code="native_unsupported") from exc
-
-    def _absent(self, message: str) -> None:
-        # On an empty cluster check mode shows what it can: whatever is absent now, the real run will have made before.
-        if not self.check_mode:
-            raise PlatformError(message)
-        self.warn(f"{message} Check mode goes on without it.")
-
     # -- decide ---------------------------------------------------------------------------------------------------
 
-    def _decision(self, reading: Reading, extra: dict[str, t.Any]) -> Decide | None:
-        """What to ask for each workload; None where check mode has no snippet to ask about."""
-        for name in reading.missing:
-            self._absent(f"Namespace {name} is not there: create it first (role secrets does), or correct namespaces.")
-        snippet = reading.snippet
-        if snippet is None:
-            self._absent(
-                "ConfigMap {namespace}/{name} is not there: install the chart discord-monitor first, "
-                "or name the ConfigMap of your release by snippet_from.".format(**self._place())
-            )
-            extra.update(snippet_hash=None, form=None)
-            return None
-        if self.params["bridge"] and snippet.bridge is None:
-            raise PlatformError(
-                "The published snippet has no bridge: set inputBridge.enabled in the chart's values, or bridge: false."
-            )
-        options = Options(
-            native=reading.native,
-            bridge=self.params["bridge"],
-            container=self.params["container"],
-            overrides=self.overrides,
-            recreate_jobs=self.params["recreate_jobs"],
-        )
-        around = self._surroundings(snippet, reading)
-        extra.update(snippet_hash=snippet.hash, form="native" if options.native else "container")
-
-        def decide(obj: Obj, kind: str) -> Plan:
-            return plan_present(obj, kind, snippet, options, around[obj["metadata"]["namespace"]])
-
-        return decide
-
-    def _surroundings(self, snippet: Snippet, reading: Reading) -> dict[str, Surroundings]:
-        names = list(reading.namespaces)
-        ours = [snippet.watcher, *([snippet.bridge] if snippet.bridge and self.params["bridge"] else [])]
-        secrets: list[frozenset[str] | None] = [None] * len(names)
-        if any(secret_references(container) for container in ours):
-            secrets = self.cluster.each(self._secrets, names)
-        return {
-            name: Surroundings(reading.namespaces[name], found, self.check_mode)
-            for name, found in zip(names, secrets, strict=True)
-        }
-
-    def _secrets(self, namespace: str) -> frozenset[str] | None:
-        """Names of the Secrets in a namespace, never what they hold; None where they may not be listed."""
-        try:
-            items, _version = self.cluster.items(
-                f"/api/v1/namespaces/{namespace}/secrets",
-                metadata_only=True,
-                fieldSelector="type!=helm.sh/release.v1",  # there may be hundreds of Helm's own records
-            )
-        except ApiError as exc:
-            if exc.status != 403:
-                raise
-            return None
-        return frozenset(item["metadata"]["name"] for item in items)
-
     def _decide(self, decide: Decide, reading: Reading) -> list[Work]:
-        kinds = dict.fromkeys(self.params["kinds"])
-        lists = [(kind, namespace) for kind in kinds for namespace in reading.namespaces]
-        works: list[Work] = []
-        refused: list[Work] = []
-        for part in self.cluster.each(lambda place: self._list(place, decide), lists):
-            if isinstance(part, Work):
-                refused.append(part)
-            else:
-                works += part
-        return [*works, *refused, *([] if refused else self._not_found(works))]
+        def take(kind: str, item: Obj) -> Work:
+            return work_of(kind, item, decide(item, kind), wants_diff=self.wants_diff)
 
-    def _list(self, place: tuple[str, str], decide: Decide) -> list[Work] | Work:
-        kind, namespace = place
-        names, works = set(self.params["names"]), []
-        try:
-            for items, version in self.cluster.pages(KINDS[kind].path(namespace), **self._selectors()):
-                self.versions[place] = version
-                works += [
-                    work_of(kind, item, decide(item, kind), wants_diff=self.wants_diff)
-                    for item in items
-                    if not names or item["metadata"]["name"] in names
-                ]
-        except ApiError as exc:
-            if exc.status == 400:
-                raise PlatformError(
-                    f"The API server refuses to select {KINDS[kind].plural} in {namespace} by label_selectors and "
-                    f"field_selectors: {exc}"
-                ) from exc
-            if exc.status != 403:
-                raise
-            plan = answer("forbidden", reason=str(exc))
-            return Work(Target("Namespace", namespace, namespace), plan)
-        return works
-
-    def _selectors(self) -> dict[str, t.Any]:
-        labels, fields = self.params["label_selectors"], self.params["field_selectors"]
-        return {"limit": PAGE, "labelSelector": ",".join(labels), "fieldSelector": ",".join(fields)}
+        works, refused = self.list_all(reading, take)
+        works += [Work(Target("Namespace", part.namespace, part.namespace), part.plan) for part in refused]
+        return [*works, *([] if refused else self._not_found(works))]
 
     def _not_found(self, works: Iterable[Work]) -> list[Work]:
         if self.check_mode or self.params["state"] == "absent":

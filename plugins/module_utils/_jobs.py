@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import copy
-
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj, dig
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj, clone, dig
 
 # Set by the Job controller and its defaults on the template and the selector; the new Job gets its own.
 _GENERATED = (
@@ -49,8 +47,8 @@ def reason_to_keep(job: Obj) -> str | None:
 def renewed(job: Obj) -> Obj:
     """The manifest that makes the Job anew, without anything that belonged to this instance of it."""
     result: Obj = {"apiVersion": "batch/v1", "kind": "Job"}
-    result["metadata"] = {key: copy.deepcopy(job["metadata"][key]) for key in _KEPT if job["metadata"].get(key)}
-    result["spec"] = copy.deepcopy(job["spec"])
+    result["metadata"] = {key: clone(job["metadata"][key]) for key in _KEPT if job["metadata"].get(key)}
+    result["spec"] = clone(job["spec"])
     _drop(result["metadata"], "annotations", (_TRACKING,))
     if not result["spec"].get("manualSelector"):
         result["spec"].pop("selector", None)

@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import copy
-
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import LIST_KEYS, covers, merge_key
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, clone
 
 # A way into an object: field names, and for items of a keyed list the keys that select one.
 Way = list[str | Obj]
@@ -18,7 +16,7 @@ Way = list[str | Obj]
 def merged(live: Json, planned: Json) -> tuple[Json, list[Way]]:
     """The object after an apply, the given one untouched; and the ways to whatever was not there before."""
     added: list[Way] = []
-    return _merge(copy.deepcopy(live), planned, "", [], added), added
+    return _merge(clone(live), planned, "", [], added), added
 
 
 def _merge(live: Json, planned: Json, field: str, at: Way, added: list[Way]) -> Json:
@@ -26,7 +24,7 @@ def _merge(live: Json, planned: Json, field: str, at: Way, added: list[Way]) -> 
         for key, value in planned.items():
             if live.get(key) is None:
                 added.append([*at, key])
-                live[key] = copy.deepcopy(value)
+                live[key] = clone(value)
             else:
                 live[key] = _merge(live[key], value, key, [*at, key], added)
         return live
@@ -37,16 +35,16 @@ def _merge(live: Json, planned: Json, field: str, at: Way, added: list[Way]) -> 
             place = by_key.get(merge_key(field, item))
             if place is None:
                 added.append([*at, keys])
-                live.append(copy.deepcopy(item))
+                live.append(clone(item))
             else:
                 live[place] = _merge(live[place], item, "", [*at, keys], added)
         return live
-    return live if covers(live, planned, field) else copy.deepcopy(planned)
+    return live if covers(live, planned, field) else clone(planned)
 
 
 def without(obj: Obj, ways: list[Way]) -> Obj:
     """A copy without everything that the ways lead to; a way that leads nowhere is passed over."""
-    result: Obj = copy.deepcopy(obj)
+    result: Obj = clone(obj)
     for way in ways:
         place = _follow(result, way[:-1])
         last = way[-1]

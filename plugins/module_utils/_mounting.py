@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import copy
 import posixpath
 import typing as t
 
@@ -17,6 +16,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     Mount,
     Obj,
     UnsupportedMountError,
+    clone,
     dig,
     resolve_mount,
 )
@@ -80,7 +80,7 @@ def share(parts: list[Part], agent: Obj, spec: Obj, fields: Obj, kind: str) -> S
             if use is not None:
                 uses[mount["name"]] = use
         containers.append(_mounted(part.container, uses, read_only=part.follows_claude))
-        volumes.update({item["name"]: copy.deepcopy(item) for item in part.volumes if item["name"] not in uses})
+        volumes.update({item["name"]: clone(item) for item in part.volumes if item["name"] not in uses})
     return Sharing(containers, list(volumes.values()), mounts)
 
 
@@ -110,7 +110,7 @@ def _use_for(part: Part, mount: Obj, pod: _Pod) -> tuple[_Use | None, Obj | None
         found = _claude_mount([item for item in pod.mounts if _no_store(pod, item["name"]) is None])
         if found is not None:
             return found, None
-    return None, copy.deepcopy(mount)
+    return None, clone(mount)
 
 
 def _wanted_volume(part: Part, wanted: str, mount: Obj, pod: _Pod) -> tuple[_Use | None, Obj | None]:
@@ -125,7 +125,7 @@ def _wanted_volume(part: Part, wanted: str, mount: Obj, pod: _Pod) -> tuple[_Use
         if taken:
             reason = f"from volume {taken[0]['name']}, where {part.setting} wants {wanted}."
             raise NoPlanError("unsupported_mount", container=pod.agent["name"], path=path, reason=reason)
-        return _Use(wanted, ""), {**copy.deepcopy(mount), "name": wanted}
+        return _Use(wanted, ""), {**clone(mount), "name": wanted}
     hit = _resolve(mounts, path, pod.agent)
     if hit is not None:
         return _Use(wanted, hit.sub_path), None
@@ -180,7 +180,7 @@ def _refuse_no_store(volume: str, path: str, pod: _Pod) -> None:
 
 
 def _mounted(container: Obj, uses: dict[str, _Use], *, read_only: bool) -> Obj:
-    result: Obj = copy.deepcopy(container)
+    result: Obj = clone(container)
     for mount in result.get("volumeMounts") or []:
         use = uses.get(mount["name"])
         if use is None:

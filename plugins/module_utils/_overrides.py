@@ -10,7 +10,6 @@ security context, is no setting: whoever may annotate a workload could otherwise
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import typing as t
@@ -22,6 +21,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     PREFIX,
     Json,
     Obj,
+    clone,
     dig,
     pod_template,
 )
@@ -115,7 +115,7 @@ def apply_overrides(watcher: Obj, overrides: Overrides) -> Obj:
 
     Names of volumes are no part of the container and are not looked at here.
     """
-    result: Obj = copy.deepcopy(watcher)
+    result: Obj = clone(watcher)
     if overrides.image is not None:
         result["image"] = overrides.image
     for name, value in _variables(overrides).items():

@@ -70,16 +70,21 @@ _PROFILES = ("RuntimeDefault", "Localhost")
 
 def pod_security_violation(spec: Obj, namespace: Obj | None) -> str | None:
     """Why the namespace's enforced level refuses such a pod, in words; None where nothing is proved."""
-    labels = dig(namespace, "metadata", "labels") or {}
-    level = labels.get(ENFORCE_LABEL)
-    if level not in ("baseline", "restricted") or _OLD_RULES.fullmatch(str(labels.get(_VERSION_LABEL))):
-        return None
-    if _beyond_proof(spec):
+    level = enforced_level(namespace)
+    if level is None or _beyond_proof(spec):
         return None
     found = list(_baseline(spec))
     if level == "restricted":
         found += _restricted(spec)
     return f"level {level} of the namespace forbids {', '.join(dict.fromkeys(found))}." if found else None
+
+
+def enforced_level(namespace: Obj | None) -> str | None:
+    """The level that a namespace enforces by the rules known here; None where it enforces nothing that could refuse."""
+    labels = dig(namespace, "metadata", "labels") or {}
+    level = labels.get(ENFORCE_LABEL)
+    old_rules = _OLD_RULES.fullmatch(str(labels.get(_VERSION_LABEL)))
+    return str(level) if level in ("baseline", "restricted") and not old_rules else None
 
 
 def _beyond_proof(spec: Obj) -> bool:

@@ -31,6 +31,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._overrides i
     overrides_of,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._pod_security import (
+    enforced_level,
     pod_security_violation,
     runs_on_windows,
 )
@@ -128,9 +129,11 @@ def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, around
         return skip
     try:
         draft = _draft(obj, kind, snippet, options)
-        notes = [note for note in (_secret_note(draft, obj, around), _user_note(draft, snippet)) if note]
         plan = _decide(obj, kind, draft, options, around)
-        return plan if plan.body is plan.recreate is None else plan._replace(note=" ".join(notes))
+        if plan.outcome == "skipped":
+            return plan
+        notes = [note for note in (_secret_note(draft, obj, around), _user_note(draft, snippet)) if note]
+        return plan if plan.outcome == "unchanged" else plan._replace(note=" ".join(notes))
     except NoPlanError as exc:
         return exc.plan
     except OverrideError as exc:
@@ -293,7 +296,9 @@ def _differences(live: Obj, planned: Obj) -> list[str]:
     found = [key for key, value in planned.items() if key != "env" and not covers(live.get(key), value, key)]
     have = {item["name"]: item for item in live.get("env") or []}
     want = {item["name"]: item for item in planned.get("env") or []}
-    changed = sorted(name for name in have.keys() | want.keys() if not covers(have.get(name), want.get(name, {})))
+    one_sided = have.keys() ^ want.keys()
+    unequal = {name for name in have.keys() & want.keys() if not covers(have[name], want[name])}
+    changed = sorted(one_sided | unequal)
     return [*found, *(f"env {name}" for name in changed)]
 
 
@@ -382,6 +387,8 @@ def _decide_job(obj: Obj, spec: Obj, options: Options, around: Surroundings) -> 
 
 
 def _refuse_pod_security(obj: Obj, kind: str, spec: Obj, around: Surroundings) -> None:
+    if enforced_level(around.namespace) is None:
+        return
     result, _added = merged({"spec": obj.get("spec") or {}}, {"spec": spec})
     reason = pod_security_violation(pod_spec(result, kind), around.namespace)
     if reason is not None:

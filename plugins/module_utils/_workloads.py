@@ -69,6 +69,15 @@ def dig(obj: Json, *path: str) -> Json:
     return obj
 
 
+def clone(value: Json) -> Json:
+    """A copy of decoded JSON that shares nothing with it; several times faster than copy.deepcopy."""
+    if isinstance(value, dict):
+        return {key: clone(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clone(item) for item in value]
+    return value
+
+
 def pod_template(obj: Obj, kind: str) -> Obj:
     """The pod template of a workload ({} if it has none); a Pod is its own template."""
     return dig(obj, *KINDS[kind].template) or {}

@@ -18,7 +18,7 @@ PURE = [
     "_rollout", "_outcomes", "_overrides", "_mounting", "_pod_security", "_jobs", "_sidecar", "_snapshot", "_findings", "_checks_chart", "_checks_runtime", "_checks_secrets", "_catalogue", "_report",
     "_preflight", "_batches",
 ]  # fmt: skip
-TRANSPORT = ["_cluster", "_waiting", "_collect", "_applying", "_injection"]
+TRANSPORT = ["_cluster", "_waiting", "_collect", "_applying", "_selection", "_injection"]
 ORDER = [*PURE, *TRANSPORT]
 # What would make a pure file talk to somebody.
 OUTSIDE = {
