@@ -61,6 +61,8 @@ class Bench:
         namespace = f"bench-{self.run}-{what or number}"
         self.kubectl("create", "namespace", namespace)
         self.namespaces.append(namespace)
+        # Empty: the watcher then idles. Without it nothing would be injected.
+        self.kubectl("create", "secret", "generic", "discord-secrets", "--namespace", namespace)
         items = [_deployment(f"agent-{index:04d}", replicas) for index in range(number)]
         listed = {"apiVersion": "v1", "kind": "List", "items": items}
         self.kubectl("create", "--namespace", namespace, "--filename=-", "--output=name", stdin=json.dumps(listed))
