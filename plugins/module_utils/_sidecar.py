@@ -157,6 +157,14 @@ def owned_view(obj: Obj) -> Obj:
     return {} if fields is None else t.cast(Obj, project(obj, fields))
 
 
+def planned_body(obj: Obj, kind: str, snippet: Snippet, options: Options) -> Obj | None:
+    """The apply patch for one workload as it would be made now; None where there is none."""
+    try:
+        return _draft(obj, kind, snippet, options).body
+    except (NoPlanError, OverrideError):
+        return None
+
+
 # -- the patch ----------------------------------------------------------------------------------------------------
 
 
