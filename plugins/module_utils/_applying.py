@@ -13,6 +13,7 @@ import json
 import threading
 import time
 import typing as t
+from collections.abc import Iterable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
@@ -142,10 +143,19 @@ class Writer:
         return _after(work, reply)
 
     def put_back(self, work: Work) -> Work:
-        """Give our fields the values that they had before; raises ApiError."""
+        """Give our fields the values that they had before; raises ClusterError."""
         reply = self._apply(work, work.undo, whole=False)
         self.views.pop(work.target, None)
         return _after(work._replace(wanted=work.held), reply)
+
+    def delete_pods(self, namespace: str, pods: Iterable[tuple[str, str]]) -> None:
+        """Delete pods by name and uid; raises ClusterError. One that is gone or another by now is no error."""
+        for name, uid in pods:
+            try:
+                self._cluster.delete(f"/api/v1/namespaces/{namespace}/pods/{name}", uid=uid)
+            except ApiError as exc:
+                if exc.status not in (404, 409):
+                    raise
 
     def _apply(self, work: Work, body: bytes, *, whole: bool) -> Obj:
         with self._lock:

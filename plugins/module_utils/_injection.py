@@ -134,19 +134,29 @@ class Run(Selection):
         failed = [work for work in finished if work.target in ours and _rollout_failed(work)]
         if not failed:
             return finished
-        restored = self.cluster.each(self._restore, failed)
+        stuck = {work.target: rollouts.stuck(work.target, work.awaited()) for work in failed}
+        restored = self.cluster.each(lambda work: self._restore(work, stuck[work.target]), failed)
         awaited = {work.target: work.awaited() for work in restored if _restored(work) and _was_complete(work)}
         progress = rollouts.run(awaited, self.params["wait_timeout"]) if awaited else {}
         self._lap("rollback")
         after = {work.target: _after_rollback(work, progress.get(work.target)) for work in restored}
         return [after.get(work.target, work) for work in finished]
 
-    def _restore(self, work: Work) -> Work:
+    def _restore(self, work: Work, stuck: list[tuple[str, str]]) -> Work:
         try:
             back = self.writer.put_back(work)
         except ClusterError as exc:
             return _noted(work, f"It could not be put back to what it was before: {exc}")
-        return back._replace(plan=answer("rolled_back", reason=work.reason)._replace(note=work.plan.note))
+        back = back._replace(plan=answer("rolled_back", reason=work.reason)._replace(note=work.plan.note))
+        if work.target.kind != "StatefulSet":
+            return back
+        # Its controller waits for ever for a pod that does not start, also with the old template (kubernetes.io,
+        # StatefulSets, "Forced rollback").
+        try:
+            self.writer.delete_pods(work.target.namespace, stuck)
+        except ClusterError as exc:
+            return _noted(back, f"Delete its pods that do not start, for which a StatefulSet waits: {exc}")
+        return back
 
     # -- report ---------------------------------------------------------------------------------------------------
 

@@ -193,8 +193,10 @@ class PodView(t.NamedTuple):
 
     kind: str  # of the workload that the pod belongs to
     workload: str
+    name: str
     hash: str | None
     created: str
+    ready: bool
     failure: str | None
 
 
@@ -208,8 +210,19 @@ def view_of_pod(pod: Obj) -> PodView | None:
         # The Deployment controller names its ReplicaSets <Deployment>-<pod-template-hash>, cut nowhere.
         template = dig(pod, "metadata", "labels", "pod-template-hash")
         kind, name = "Deployment", name.removesuffix(f"-{template}")
-    created = str(dig(pod, "metadata", "creationTimestamp") or "")
-    return PodView(kind, name, annotation(pod, ANNOTATION_HASH), created, pod_failure(pod))
+    return PodView(
+        kind,
+        name,
+        name=str(dig(pod, "metadata", "name")),
+        hash=annotation(pod, ANNOTATION_HASH),
+        created=str(dig(pod, "metadata", "creationTimestamp") or ""),
+        ready=any(item == ("Ready", "True") for item in _conditions(pod)),
+        failure=pod_failure(pod),
+    )
+
+
+def _conditions(obj: Obj) -> list[tuple[str, str]]:
+    return [(item.get("type", ""), item.get("status", "")) for item in dig(obj, "status", "conditions") or []]
 
 
 class Awaited(t.NamedTuple):

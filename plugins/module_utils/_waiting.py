@@ -91,6 +91,11 @@ class Rollouts:
             self._results[target] = self._progress(target)
         return self._results
 
+    def stuck(self, target: Target, awaited: Awaited) -> list[tuple[str, str]]:
+        """(name, uid) of the pods of this template that are not ready, as seen last."""
+        pods = self._pods.get(target, {}).items()
+        return sorted((pod.name, uid) for uid, pod in pods if awaited.concerns(pod) and not pod.ready)
+
     def close(self) -> None:
         """End the watches; they are daemons, so that a blocked read does not keep the module from ending."""
         self._stop.set()

@@ -290,12 +290,20 @@ def test_command_on_an_unreachable_server_is_one_sentence(server):
 def test_delete_names_the_very_object(server):
     """D1: nothing is deleted that was not looked at."""
     server.say("/x", (200, {}))
-    cluster_at(server.url).delete("/x", uid="u", version="7", dry_run=True)
+    cluster_at(server.url).delete("/x", uid="u", version="7")
     method, _path, query, _headers, body = server.seen[0]
     sent = json.loads(body)
-    assert (method, query) == ("DELETE", {"dryRun": ["All"]})
+    assert (method, query) == ("DELETE", {})
     assert sent["preconditions"] == {"uid": "u", "resourceVersion": "7"}
     assert sent["propagationPolicy"] == "Background"
+    assert "dryRun" not in sent
+
+
+def test_dry_run_of_a_deletion_stands_in_its_body(server):
+    """D5: the API server looks at no query where there is a body; in a query alone it would delete."""
+    server.say("/x", (200, {}))
+    cluster_at(server.url).delete("/x", uid="u", version="7", dry_run=True)
+    assert json.loads(server.seen[0][4])["dryRun"] == ["All"]
 
 
 def test_create_bears_our_name(server):

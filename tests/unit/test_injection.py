@@ -205,6 +205,42 @@ def test_calls_are_told_by_part(snippet_document):
     assert calls["total"] == sum(value for key, value in calls.items() if key not in ("total", "patches"))
 
 
+class StatefulCluster(RollingCluster):
+    """The same workloads as StatefulSets, whose controller waits for a pod that does not start until it is deleted."""
+
+    def __init__(self, snippet: dict, **how) -> None:
+        super().__init__(snippet, **how)
+        self.deleted: list[tuple[str, str]] = []
+        self.refuse_delete: ApiError | None = None
+
+    def _pod(self, obj: dict) -> dict:
+        pod = super()._pod(obj)
+        pod["metadata"]["ownerReferences"] = [
+            {"kind": "StatefulSet", "name": obj["metadata"]["name"], "controller": True}
+        ]
+        return pod
+
+    def delete(self, path, *, uid):
+        if self.refuse_delete is not None:
+            raise self.refuse_delete
+        self.deleted.append((path, uid))
+
+
+def test_stateful_set_is_put_back_with_the_pods_it_waits_for(snippet_document):
+    """kubernetes.io, StatefulSets, "Forced rollback"; seen on a cluster: the old template alone changes nothing."""
+    cluster = StatefulCluster(snippet_document, broken=("plain",))
+    result = run(cluster, wait=True, kinds=["StatefulSet"])
+    assert codes(result)["plain"] == "rolled_back"
+    assert cluster.deleted == [("/api/v1/namespaces/agents/pods/plain-1-x", "plain-2")]
+
+
+def test_stateful_set_whose_pods_may_not_be_deleted_says_what_to_do(snippet_document):
+    cluster = StatefulCluster(snippet_document, broken=("plain",))
+    cluster.refuse_delete = ApiError(403, "pods is forbidden", {})
+    rows = run(cluster, wait=True, kinds=["StatefulSet"], names=["plain"])["workloads"]
+    assert "Delete its pods that do not start" in rows[0]["message"]
+
+
 # -- what the decision needs to know ------------------------------------------------------------------------------
 
 

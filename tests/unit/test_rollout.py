@@ -95,8 +95,13 @@ def owned_pod(**metadata) -> dict:
 
 
 def test_pod_tells_its_deployment_and_template():
-    pod = owned_pod(annotations={"orchestrator.platform/snippet-hash": "h"}, creationTimestamp="2026-01-01T00:00:00Z")
-    assert view_of_pod(pod) == PodView("Deployment", "coder", "h", "2026-01-01T00:00:00Z", None)
+    pod = owned_pod(
+        name="p", annotations={"orchestrator.platform/snippet-hash": "h"}, creationTimestamp="2026-01-01T00:00:00Z"
+    )
+    pod["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
+    assert view_of_pod(pod) == PodView(
+        "Deployment", "coder", "p", "h", "2026-01-01T00:00:00Z", ready=True, failure=None
+    )
 
 
 @pytest.mark.parametrize("metadata", [{"deletionTimestamp": "now"}, {"ownerReferences": []}])
@@ -114,13 +119,16 @@ def test_pod_that_goes_or_stands_alone_does_not_count(metadata):
     ids=["pod of the change", "older pod of the same hash", "pod of another template"],
 )
 def test_only_pods_of_the_change_are_blamed_on_it(hash_, created, blamed):
-    pod = PodView("Deployment", "coder", hash_, created, "pod p, container c: ErrImagePull")
+    pod = PodView("Deployment", "coder", "p", hash_, created, False, "pod p, container c: ErrImagePull")
     failure = first_failure(Awaited(2, "new", "2026-01-01T00:00:05Z"), [pod])
     assert (failure is not None) is blamed
 
 
 def test_after_a_removal_pods_without_hash_count():
-    assert first_failure(Awaited(2, None), [PodView("Deployment", "coder", None, "", "it fails")]) == "it fails"
+    assert (
+        first_failure(Awaited(2, None), [PodView("Deployment", "coder", "p", None, "", False, "it fails")])
+        == "it fails"
+    )
 
 
 def deployment(reason: str | None, **status) -> dict:

@@ -105,3 +105,11 @@ def test_workload_of_which_nothing_new_is_told_stays_as_it_was_read():
     rollouts = Rollouts(Told(), {})
     rollouts.remember(CODER, Seen(2, Progress(done=None, reason="0 of 1 replicas updated")))
     assert rollouts.run({CODER: Awaited(2, "new")}, 0.1)[CODER] == (None, "0 of 1 replicas updated")
+
+
+def test_stuck_pods_are_those_of_the_template_that_are_not_ready():
+    """A StatefulSet goes back only when they are deleted, so it must be no others."""
+    rollouts = Rollouts(Told(deployments=[deployment(2, available=0)], pods=[pod("ErrImagePull")]), {})
+    rollouts.run({CODER: Awaited(2, "new")}, 5.0)
+    assert rollouts.stuck(CODER, Awaited(2, "new")) == [("p", "u")]
+    assert rollouts.stuck(CODER, Awaited(2, "old")) == []
