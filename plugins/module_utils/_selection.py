@@ -33,6 +33,44 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 # Workloads a list page. Each page is decided on and let go before the next one is read, which bounds the memory.
 PAGE = 200
 
+# Arguments of both modules; their documentation is the fragment sidecar_selection.
+SELECTION_SPEC: dict[str, t.Any] = {
+    "names": {"type": "list", "elements": "str", "default": []},
+    "label_selectors": {"type": "list", "elements": "str", "default": []},
+    "field_selectors": {"type": "list", "elements": "str", "default": []},
+    "snippet_from": {
+        "type": "dict",
+        "options": {
+            "namespace": {"type": "str", "default": "discord-monitor"},
+            "name": {"type": "str", "default": "discord-monitor-snippet"},
+        },
+    },
+    "snippet": {"type": "dict"},
+    "form": {"type": "str", "choices": ["auto", "native", "container"], "default": "auto"},
+    "bridge": {"type": "bool", "default": False},
+    "container": {"type": "str"},
+    "overrides": {
+        "type": "dict",
+        "options": {
+            "image": {"type": "str"},
+            "log_level": {"type": "str"},
+            "filters": {"type": "dict"},
+            "webhook_secret_name": {"type": "str", "no_log": False},
+            "webhook_secret_key": {"type": "str", "no_log": False},
+            "parity_mode": {"type": "bool"},
+            "thread_id": {"type": "str"},
+            "cpu_request": {"type": "str"},
+            "cpu_limit": {"type": "str"},
+            "memory_request": {"type": "str"},
+            "memory_limit": {"type": "str"},
+            "transcript_volume": {"type": "str"},
+            "fifo_volume": {"type": "str"},
+        },
+    },
+    "recreate_jobs": {"type": "bool", "default": False},
+    "threads": {"type": "int", "default": 8},
+}
+
 Decide = Callable[[Obj, str], Plan]
 Place = tuple[str, str]  # kind, namespace
 Out = t.TypeVar("Out")
