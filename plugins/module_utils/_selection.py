@@ -148,6 +148,19 @@ class Selection:
         config_map = self.cluster.find("/api/v1/namespaces/{namespace}/configmaps/{name}".format(**self._place()))
         return None if config_map is None else snippet_of_config_map(config_map)
 
+    def published(self) -> Snippet | None:
+        """The snippet alone, given or published; None where check mode goes on without it."""
+        snippet = self._snippet()
+        if snippet is None:
+            self._no_snippet()
+        return snippet
+
+    def _no_snippet(self) -> None:
+        self._absent(
+            "ConfigMap {namespace}/{name} is not there: install the chart discord-monitor first, "
+            "or name the ConfigMap of your release by snippet_from.".format(**self._place())
+        )
+
     def _place(self) -> dict[str, str]:
         return self.params["snippet_from"] or {"namespace": "discord-monitor", "name": "discord-monitor-snippet"}
 
@@ -182,10 +195,7 @@ class Selection:
             self._absent(f"Namespace {name} is not there: create it first (role secrets does), or correct namespaces.")
         snippet = reading.snippet
         if snippet is None:
-            self._absent(
-                "ConfigMap {namespace}/{name} is not there: install the chart discord-monitor first, "
-                "or name the ConfigMap of your release by snippet_from.".format(**self._place())
-            )
+            self._no_snippet()
             return None
         if self.params["bridge"] and snippet.bridge is None:
             raise PlatformError(

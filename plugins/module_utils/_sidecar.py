@@ -239,7 +239,7 @@ def _patch(obj: Obj, kind: str, snippet_hash: str, spec: Obj) -> Obj:
 
 def _identity(obj: Obj, kind: str) -> Obj:
     # The uid makes an apply to an object that is gone a conflict instead of an attempt to create one.
-    given = obj["metadata"]
+    given = obj.get("metadata") or {}
     metadata = {key: given[key] for key in ("name", "namespace", "uid") if key in given}
     return {"apiVersion": KINDS[kind].group_version, "kind": kind, "metadata": metadata}
 
