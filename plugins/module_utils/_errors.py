@@ -25,6 +25,10 @@ class OverrideError(PlatformError):
     """A setting for one workload, or for all of a run, cannot be used."""
 
 
+class ManifestError(PlatformError):
+    """A manifest cannot be read, or cannot be given a sidecar."""
+
+
 class ClusterError(PlatformError):
     """The API server could not be reached or gave no usable answer."""
 

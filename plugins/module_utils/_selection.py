@@ -33,6 +33,44 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 # Workloads a list page. Each page is decided on and let go before the next one is read, which bounds the memory.
 PAGE = 200
 
+# Arguments of both modules; their documentation is the fragment sidecar_selection.
+SELECTION_SPEC: dict[str, t.Any] = {
+    "names": {"type": "list", "elements": "str", "default": []},
+    "label_selectors": {"type": "list", "elements": "str", "default": []},
+    "field_selectors": {"type": "list", "elements": "str", "default": []},
+    "snippet_from": {
+        "type": "dict",
+        "options": {
+            "namespace": {"type": "str", "default": "discord-monitor"},
+            "name": {"type": "str", "default": "discord-monitor-snippet"},
+        },
+    },
+    "snippet": {"type": "dict"},
+    "form": {"type": "str", "choices": ["auto", "native", "container"], "default": "auto"},
+    "bridge": {"type": "bool", "default": False},
+    "container": {"type": "str"},
+    "overrides": {
+        "type": "dict",
+        "options": {
+            "image": {"type": "str"},
+            "log_level": {"type": "str"},
+            "filters": {"type": "dict"},
+            "webhook_secret_name": {"type": "str", "no_log": False},
+            "webhook_secret_key": {"type": "str", "no_log": False},
+            "parity_mode": {"type": "bool"},
+            "thread_id": {"type": "str"},
+            "cpu_request": {"type": "str"},
+            "cpu_limit": {"type": "str"},
+            "memory_request": {"type": "str"},
+            "memory_limit": {"type": "str"},
+            "transcript_volume": {"type": "str"},
+            "fifo_volume": {"type": "str"},
+        },
+    },
+    "recreate_jobs": {"type": "bool", "default": False},
+    "threads": {"type": "int", "default": 8},
+}
+
 Decide = Callable[[Obj, str], Plan]
 Place = tuple[str, str]  # kind, namespace
 Out = t.TypeVar("Out")
@@ -110,6 +148,19 @@ class Selection:
         config_map = self.cluster.find("/api/v1/namespaces/{namespace}/configmaps/{name}".format(**self._place()))
         return None if config_map is None else snippet_of_config_map(config_map)
 
+    def published(self) -> Snippet | None:
+        """The snippet alone, given or published; None where check mode goes on without it."""
+        snippet = self._snippet()
+        if snippet is None:
+            self._no_snippet()
+        return snippet
+
+    def _no_snippet(self) -> None:
+        self._absent(
+            "ConfigMap {namespace}/{name} is not there: install the chart discord-monitor first, "
+            "or name the ConfigMap of your release by snippet_from.".format(**self._place())
+        )
+
     def _place(self) -> dict[str, str]:
         return self.params["snippet_from"] or {"namespace": "discord-monitor", "name": "discord-monitor-snippet"}
 
@@ -144,10 +195,7 @@ class Selection:
             self._absent(f"Namespace {name} is not there: create it first (role secrets does), or correct namespaces.")
         snippet = reading.snippet
         if snippet is None:
-            self._absent(
-                "ConfigMap {namespace}/{name} is not there: install the chart discord-monitor first, "
-                "or name the ConfigMap of your release by snippet_from.".format(**self._place())
-            )
+            self._no_snippet()
             return None
         if self.params["bridge"] and snippet.bridge is None:
             raise PlatformError(

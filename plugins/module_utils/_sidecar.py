@@ -157,6 +157,14 @@ def owned_view(obj: Obj) -> Obj:
     return {} if fields is None else t.cast(Obj, project(obj, fields))
 
 
+def planned_body(obj: Obj, kind: str, snippet: Snippet, options: Options) -> Obj | None:
+    """The apply patch for one workload as it would be made now; None where there is none."""
+    try:
+        return _draft(obj, kind, snippet, options).body
+    except (NoPlanError, OverrideError):
+        return None
+
+
 # -- the patch ----------------------------------------------------------------------------------------------------
 
 
@@ -231,7 +239,7 @@ def _patch(obj: Obj, kind: str, snippet_hash: str, spec: Obj) -> Obj:
 
 def _identity(obj: Obj, kind: str) -> Obj:
     # The uid makes an apply to an object that is gone a conflict instead of an attempt to create one.
-    given = obj["metadata"]
+    given = obj.get("metadata") or {}
     metadata = {key: given[key] for key in ("name", "namespace", "uid") if key in given}
     return {"apiVersion": KINDS[kind].group_version, "kind": kind, "metadata": metadata}
 

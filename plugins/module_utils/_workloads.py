@@ -18,6 +18,7 @@ PREFIX = "orchestrator.platform/"
 ANNOTATION_INJECT = PREFIX + "inject"
 ANNOTATION_CONTAINER = PREFIX + "container"
 ANNOTATION_HASH = PREFIX + "snippet-hash"
+ANNOTATION_ADDED = PREFIX + "added"  # in manifests that no server keeps field sets of: the ways to what was added
 
 # D14: a native sidecar sits in initContainers, a debugging one in ephemeralContainers:
 # reading containers[] alone misses both.

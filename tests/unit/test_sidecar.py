@@ -51,6 +51,8 @@ def tree(paths) -> dict:
         place = fields
         for key in path:
             place = place.setdefault(key, {})
+            if key.startswith("k:"):
+                place["."] = {}
     return fields
 
 
