@@ -123,18 +123,28 @@ class Writer:
         self._dry_run = dry_run
         self._wants_diff = wants_diff
         self._lock = threading.Lock()
+        self._lost = ""  # why the API server cannot be reached any more
         self.patches = 0
         self.changed = False
         self.views: dict[Target, tuple[Obj, Obj]] = {}
 
     def write(self, work: Work) -> Work:
-        """Send the decision; an answer other than yes becomes the workload's plan."""
-        if work.recreate:
-            return self._recreate(work)
+        """Send the decision; an answer other than yes becomes the workload's plan.
+
+        Once the API server cannot be reached the others are not tried: what was done before is told all the same.
+        """
+        if self._lost:
+            return work._replace(plan=answer("api_error", reason=self._lost))
         try:
-            reply = self._apply(work, work.patch, whole=self._wants_diff)
+            return self._recreate(work) if work.recreate else self._patch(work)
         except ApiError as exc:
             return work._replace(plan=plan_of_error(exc.status, str(exc), exc.body))
+        except ClusterError as exc:
+            self._lost = str(exc)
+            return work._replace(plan=answer("api_error", reason=self._lost))
+
+    def _patch(self, work: Work) -> Work:
+        reply = self._apply(work, work.patch, whole=self._wants_diff)
         if self._wants_diff:
             self.views[work.target] = (work.view or {}, owned_view(reply))
         if self._same(work, reply) and work.plan.outcome != "removed":
@@ -171,14 +181,14 @@ class Writer:
     # -- Jobs -----------------------------------------------------------------------------------------------------
 
     def _recreate(self, work: Work) -> Work:
-        """Delete the Job and make it again. Nothing is deleted that the API server would not take back."""
+        """Delete the Job and make it again; raises ClusterError.
+
+        Nothing is deleted that the API server would not take back.
+        """
         _kind, namespace, name = work.target
         jobs = KINDS["Job"]
-        try:
-            self._create_dry(jobs.path(namespace), work.recreate)
-            self._cluster.delete(jobs.path(namespace, name), uid=work.uid, version=work.version, dry_run=self._dry_run)
-        except ApiError as exc:
-            return work._replace(plan=plan_of_error(exc.status, str(exc), exc.body))
+        self._create_dry(jobs.path(namespace), work.recreate)
+        self._cluster.delete(jobs.path(namespace, name), uid=work.uid, version=work.version, dry_run=self._dry_run)
         if self._wants_diff:
             self.views[work.target] = ({}, work.view or {})
         self.changed = True
@@ -193,20 +203,30 @@ class Writer:
                 raise
 
     def _create(self, work: Work) -> Work:
-        path = KINDS["Job"].path(work.target.namespace)
+        """Make the deleted Job again; whatever goes wrong from here on, the manifest is not lost."""
         deadline = time.monotonic() + GONE_S
-        while True:
-            try:
-                self._cluster.create(path, work.recreate, manager=FIELD_MANAGER, dry_run=False)
-            except ClusterError as exc:
-                if not _already_there(exc) or time.monotonic() > deadline:
-                    return _lost(work, exc)
-                there = self._cluster.find(f"{path}/{work.target.name}")
+        try:
+            while not self._created(work):
+                there = self._cluster.find(KINDS["Job"].path(work.target.namespace, work.target.name))
                 if there is not None and there["metadata"]["uid"] != work.uid:
                     return self._made_by_another(work, there)
-            else:
-                return work
-            time.sleep(PACE_S)
+                if time.monotonic() > deadline:
+                    raise ClusterError(f"the deleted Job is still there after {GONE_S:.0f} s")
+                time.sleep(PACE_S)
+        except ClusterError as exc:
+            return _lost(work, exc)
+        return work
+
+    def _created(self, work: Work) -> bool:
+        """False where an object of that name is there still; raises ClusterError."""
+        try:
+            path = KINDS["Job"].path(work.target.namespace)
+            self._cluster.create(path, work.recreate, manager=FIELD_MANAGER, dry_run=False)
+        except ApiError as exc:
+            if _already_there(exc):
+                return False
+            raise
+        return True
 
     @staticmethod
     def _made_by_another(work: Work, there: Obj) -> Work:
@@ -228,8 +248,8 @@ def _after(work: Work, reply: Obj) -> Work:
     return work._replace(seen=seen, sent=True, since=max(times, default=""))
 
 
-def _already_there(exc: ClusterError) -> bool:
-    return isinstance(exc, ApiError) and exc.status == 409 and exc.body.get("reason") == "AlreadyExists"
+def _already_there(exc: ApiError) -> bool:
+    return exc.status == 409 and exc.body.get("reason") == "AlreadyExists"
 
 
 def _lost(work: Work, exc: ClusterError) -> Work:

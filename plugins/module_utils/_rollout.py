@@ -197,7 +197,8 @@ class PodView(t.NamedTuple):
     hash: str | None
     created: str
     ready: bool
-    failure: str | None
+    failure: str | None  # why it will not start
+    waits: str | None = None  # what it waits for, though that may still come
 
 
 def view_of_pod(pod: Obj) -> PodView | None:
@@ -218,11 +219,19 @@ def view_of_pod(pod: Obj) -> PodView | None:
         created=str(dig(pod, "metadata", "creationTimestamp") or ""),
         ready=any(item == ("Ready", "True") for item in _conditions(pod)),
         failure=pod_failure(pod),
+        waits=_unscheduled(pod),
     )
 
 
 def _conditions(obj: Obj) -> list[tuple[str, str]]:
     return [(item.get("type", ""), item.get("status", "")) for item in dig(obj, "status", "conditions") or []]
+
+
+def _unscheduled(pod: Obj) -> str | None:
+    for item in dig(pod, "status", "conditions") or []:
+        if item.get("type") == "PodScheduled" and item.get("status") == "False":
+            return f"pod {dig(pod, 'metadata', 'name')} is on no node: {bounded(str(item.get('message') or ''))}"
+    return None
 
 
 class Awaited(t.NamedTuple):

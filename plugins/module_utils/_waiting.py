@@ -88,7 +88,7 @@ class Rollouts:
         except queue.Empty:
             pass
         for target in self._pending:
-            self._results[target] = self._progress(target)
+            self._results[target] = self._late(target)
         return self._results
 
     def stuck(self, target: Target, awaited: Awaited) -> list[tuple[str, str]]:
@@ -160,6 +160,13 @@ class Rollouts:
         if progress.done is not None:
             del self._pending[target]
             self._results[target] = progress
+
+    def _late(self, target: Target) -> Progress:
+        """Where a rollout stands that was not complete in time, and what its pods wait for."""
+        progress, awaited = self._progress(target), self._pending[target]
+        pods = self._pods.get(target, {}).values()
+        waits = next((pod.waits for pod in pods if pod.waits and awaited.concerns(pod)), None)
+        return progress._replace(reason=f"{progress.reason}; {waits}") if waits else progress
 
     def _progress(self, target: Target) -> Progress:
         broken = self._broken.get((target.kind, target.namespace))

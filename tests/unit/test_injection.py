@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError, PlatformError
 
 from .test_sidecar_module import FakeCluster, codes, run
 
@@ -172,6 +172,22 @@ def test_refused_apply_stops_no_batch(snippet_document):
     cluster.apply = refuse
     result = run(cluster, wait=True, batch="1")
     assert codes(result) == {"own-volume": "forbidden", "plain": "injected", "two-containers": "injected"}
+
+
+def test_server_that_is_gone_is_asked_once_and_what_was_done_is_told(snippet_document):
+    cluster = RollingCluster(snippet_document)
+    apply, asked = cluster.apply, []
+
+    def once(path, sent, **how):
+        asked.append(path)
+        if len(asked) > 1:
+            raise ClusterError("The API server gave no answer.")
+        return apply(path, sent, **how)
+
+    cluster.apply = once
+    result = run(cluster)
+    assert codes(result) == {"own-volume": "injected", "plain": "api_error", "two-containers": "api_error"}
+    assert (len(asked), result["changed"], result["failed"]) == (2, True, True)
 
 
 def test_check_mode_neither_waits_nor_stops(snippet_document):
@@ -368,6 +384,21 @@ def test_job_that_is_lost_in_between_comes_back_as_its_manifest(snippet_document
     assert (row["outcome"], row["code"]) == ("failed", "forbidden")
     assert "had been deleted before" in row["message"]
     assert row["manifest"]["metadata"] == {"name": "batch", "namespace": "agents"}
+
+
+def test_job_whose_fate_cannot_be_read_comes_back_as_its_manifest(snippet_document):
+    cluster = JobCluster(snippet_document)
+    cluster.refuse["create"] = ApiError(409, "exists", {"reason": "AlreadyExists"})
+    find = cluster.find
+
+    def gone(path, **params):
+        if "/jobs/" in path:
+            raise ClusterError("The API server gave no answer.")
+        return find(path, **params)
+
+    cluster.find = gone
+    (row,) = recreate(cluster)["workloads"]
+    assert (row["code"], row["manifest"]["kind"]) == ("api_error", "Job")
 
 
 def test_job_made_by_somebody_else_in_between_is_left_alone(snippet_document):

@@ -113,3 +113,11 @@ def test_stuck_pods_are_those_of_the_template_that_are_not_ready():
     rollouts.run({CODER: Awaited(2, "new")}, 5.0)
     assert rollouts.stuck(CODER, Awaited(2, "new")) == [("p", "u")]
     assert rollouts.stuck(CODER, Awaited(2, "old")) == []
+
+
+def test_pod_that_finds_no_node_is_named_when_the_time_is_up():
+    """It may still find one, so it ends no wait."""
+    event, late = pod("PodInitializing")
+    late["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "message": "Insufficient cpu"}]
+    progress = waited(Told(deployments=[deployment(2, available=0)], pods=[(event, late)]), timeout_s=0.1)
+    assert progress == (None, "0 of 1 replicas available; pod p is on no node: Insufficient cpu")
