@@ -98,10 +98,12 @@ class Run(Selection):
 
     def _roll(self, rollouts: Rollouts, answered: list[Work], changing: list[Work]) -> list[Work]:
         # What a run before this one has changed, perhaps a killed one, may still be rolling out.
-        rolling = [work for work in answered if work.rolling and work.plan.outcome == "unchanged"]
+        rolling: list[Work] = []
+        done: list[Work] = []
+        for work in answered:
+            (rolling if work.rolling and work.plan.outcome == "unchanged" else done).append(work)
         for work in rolling:
             rollouts.remember(work.target, work.seen)
-        done = [work for work in answered if work not in rolling]
         failed = False
         for part in batches(changing, batch_size(self.params["batch"], len(changing))) if changing else [()]:
             if failed and self.on_failure is not OnFailure.CONTINUE:
