@@ -62,7 +62,7 @@ def _yaml() -> tuple[Foreign, Foreign, Foreign]:
     return yaml, Loader, Dumper
 
 
-def read_text(text: str, source: str = "the text") -> list[Located]:
+def read_text(text: str, source: str = "The text") -> list[Located]:
     """The documents of a text, empty ones left out; raises ManifestError with the line where it is not YAML."""
     yaml, loader_class, _dumper = _yaml()
     loader = loader_class(text)
@@ -77,13 +77,13 @@ def read_text(text: str, source: str = "the text") -> list[Located]:
         mark = getattr(exc, "problem_mark", None)
         where = f"{source}, line {mark.line + 1}" if mark is not None else source
         why = getattr(exc, "problem", None) or type(exc).__name__
-        raise ManifestError(f"{where[0].upper()}{where[1:]} is not YAML ({why}): correct it.") from exc
+        raise ManifestError(f"{where} is not YAML ({why}): correct it.") from exc
     finally:
         loader.dispose()
     return found
 
 
-def locate_objects(text: str, source: str = "the text") -> Iterator[Located]:
+def locate_objects(text: str, source: str = "The text") -> Iterator[Located]:
     """Every object of a text, those inside of lists with their own lines; raises ManifestError."""
     lines = _item_lines(text)
     for at, (document, line) in enumerate(read_text(text, source)):
