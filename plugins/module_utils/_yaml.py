@@ -33,6 +33,15 @@ class Located(t.NamedTuple):
     line: int
 
 
+def _style(text: str) -> str | None:
+    # Unicode's own line ends would be folded in any other style.
+    if not all(letter.isprintable() or letter == "\n" for letter in text):
+        return '"'
+    if "\n" in text:
+        return "|"
+    return "'" if _AMBIGUOUS.fullmatch(text) else None
+
+
 @functools.cache
 def _yaml() -> tuple[Foreign, Foreign, Foreign]:
     import yaml
@@ -55,8 +64,7 @@ def _yaml() -> tuple[Foreign, Foreign, Foreign]:
             return super().increase_indent(flow, False)  # noqa: FBT003
 
     def show_text(dumper: Foreign, text: str) -> Foreign:
-        style = "|" if "\n" in text else "'" if _AMBIGUOUS.fullmatch(text) else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
 
     Dumper.add_representer(str, show_text)
     return yaml, Loader, Dumper
