@@ -33,6 +33,15 @@ class Located(t.NamedTuple):
     line: int
 
 
+def _style(text: str) -> str | None:
+    # Unicode's own line ends would be folded in any other style.
+    if not all(letter.isprintable() or letter == "\n" for letter in text):
+        return '"'
+    if "\n" in text:
+        return "|"
+    return "'" if _AMBIGUOUS.fullmatch(text) else None
+
+
 @functools.cache
 def _yaml() -> tuple[Foreign, Foreign, Foreign]:
     import yaml
@@ -55,14 +64,13 @@ def _yaml() -> tuple[Foreign, Foreign, Foreign]:
             return super().increase_indent(flow, False)  # noqa: FBT003
 
     def show_text(dumper: Foreign, text: str) -> Foreign:
-        style = "|" if "\n" in text else "'" if _AMBIGUOUS.fullmatch(text) else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
 
     Dumper.add_representer(str, show_text)
     return yaml, Loader, Dumper
 
 
-def read_text(text: str, source: str = "the text") -> list[Located]:
+def read_text(text: str, source: str = "The text") -> list[Located]:
     """The documents of a text, empty ones left out; raises ManifestError with the line where it is not YAML."""
     yaml, loader_class, _dumper = _yaml()
     loader = loader_class(text)
@@ -77,13 +85,13 @@ def read_text(text: str, source: str = "the text") -> list[Located]:
         mark = getattr(exc, "problem_mark", None)
         where = f"{source}, line {mark.line + 1}" if mark is not None else source
         why = getattr(exc, "problem", None) or type(exc).__name__
-        raise ManifestError(f"{where[0].upper()}{where[1:]} is not YAML ({why}): correct it.") from exc
+        raise ManifestError(f"{where} is not YAML ({why}): correct it.") from exc
     finally:
         loader.dispose()
     return found
 
 
-def locate_objects(text: str, source: str = "the text") -> Iterator[Located]:
+def locate_objects(text: str, source: str = "The text") -> Iterator[Located]:
     """Every object of a text, those inside of lists with their own lines; raises ManifestError."""
     lines = _item_lines(text)
     for at, (document, line) in enumerate(read_text(text, source)):
