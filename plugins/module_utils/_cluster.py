@@ -81,23 +81,49 @@ class Cluster:
     def items(self, path: str, *, metadata_only: bool = False, **params: Json) -> tuple[list[Obj], str]:
         """All items of a list, page by page, and the resourceVersion of the list."""
         items: list[Obj] = []
+        version = ""
+        for page, version in self.pages(path, metadata_only=metadata_only, **params):  # noqa: B007 (the last one counts)
+            items += page
+        return items, version
+
+    def pages(self, path: str, *, metadata_only: bool = False, **params: Json) -> Iterator[tuple[list[Obj], str]]:
+        """A list page by page, each with the resourceVersion of the list: for whoever keeps little of each item."""
         query = {"limit": PAGE, **params}
         headers = {"Accept": _PARTIAL_LIST} if metadata_only else None
         while True:
             page = _decoded(self._send("GET", path, query, headers=headers))
-            items += page.get("items") or []
-            token = (page.get("metadata") or {}).get("continue")
-            if not token:
-                return items, (page.get("metadata") or {}).get("resourceVersion", "")
-            query = {**query, "continue": token}
+            metadata = page.get("metadata") or {}
+            yield page.get("items") or [], metadata.get("resourceVersion", "")
+            if not metadata.get("continue"):
+                return
+            query = {**query, "continue": metadata["continue"]}
 
-    def apply(self, path: str, body: Obj, *, manager: str, dry_run: bool, whole: bool) -> Obj:
+    def apply(self, path: str, body: bytes, *, manager: str, dry_run: bool, whole: bool) -> Obj:
         """Server-side apply, never by force; `whole` asks for the object back instead of its metadata only."""
-        params = {"fieldManager": manager, **({"dryRun": "All"} if dry_run else {})}
+        params = {"fieldManager": manager, **_dry(dry_run)}
         headers = {"Content-Type": "application/apply-patch+yaml"}
         if not whole:
             headers["Accept"] = _PARTIAL
-        return _decoded(self._send("PATCH", path, params, headers=headers, body=json.dumps(body).encode()))
+        return _decoded(self._send("PATCH", path, params, headers=headers, body=body))
+
+    def create(self, path: str, body: bytes, *, manager: str, dry_run: bool) -> Obj:
+        """A new object in the collection at `path`, as its metadata only."""
+        headers = {"Content-Type": "application/json", "Accept": _PARTIAL}
+        params = {"fieldManager": manager, **_dry(dry_run)}
+        return _decoded(self._send("POST", path, params, headers=headers, body=body))
+
+    def delete(self, path: str, *, uid: str, version: str = "", dry_run: bool = False) -> None:
+        """Delete this very object, where given in this very version, its dependents in the background."""
+        body: Obj = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid, **({"resourceVersion": version} if version else {})},
+            # With a body the API server reads the options from there and looks at no query.
+            **({"dryRun": ["All"]} if dry_run else {}),
+        }
+        headers = {"Content-Type": "application/json"}
+        _decoded(self._send("DELETE", path, {}, headers=headers, body=json.dumps(body).encode()))
 
     def read_text(self, path: str, *, timeout_s: float = 5.0) -> Answer:
         """A body as it is, any status; for the proxies of pods and nodes. Raises ClusterError, never ApiError."""
@@ -114,20 +140,30 @@ class Cluster:
 
     # -- watching -------------------------------------------------------------------------------------------------
 
-    def follow(self, path: str, deliver: Callable[[str, Obj], None], stop: threading.Event, **params: Json) -> None:
+    def follow(
+        self,
+        path: str,
+        deliver: Callable[[str, Obj], None],
+        stop: threading.Event,
+        *,
+        since: str = "",
+        **params: Json,
+    ) -> None:
         """List, then watch, and hand over every (event type, object) until `stop`; begins anew when the watch ends.
 
+        `since` is the resourceVersion of a list that the caller has read: the first round then only watches.
         Raises ApiError and ClusterError from the first list, later only where the credentials are refused: an API
         server that is away for a while, or a watch that breaks, is asked again, at most once in MIN_ROUND_S.
         """
-        listed = False
+        listed, version = bool(since), since
         while not stop.is_set():
             begun = time.monotonic()
             try:
-                items, version = self.items(path, **params)
+                if not version:
+                    for items, version in self.pages(path, **params):  # noqa: B007 (the last one counts)
+                        for item in items:
+                            deliver("ADDED", item)
                 listed = True
-                for item in items:
-                    deliver("ADDED", item)
                 for event, item in self._watch(path, version, params):
                     if stop.is_set():
                         return
@@ -136,6 +172,7 @@ class Cluster:
                 # Also: listing is permitted and watching is not, or the version is too old.
                 if not listed or (isinstance(exc, ApiError) and exc.status == 401):
                     raise
+            version = ""
             # Some proxies end a watch at once; without a pace that would be a storm of lists.
             stop.wait(max(0.0, MIN_ROUND_S - (time.monotonic() - begun)))
 
@@ -307,6 +344,10 @@ def _urllib3() -> tuple[Foreign, Foreign]:
     from urllib3.exceptions import HTTPError
 
     return Retry, HTTPError
+
+
+def _dry(dry_run: bool) -> dict[str, Json]:  # noqa: FBT001 (a parameter of the API, passed on)
+    return {"dryRun": "All"} if dry_run else {}
 
 
 def _decoded(response: Foreign) -> Obj:

@@ -22,8 +22,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snippet imp
     snippet_of_config_map,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
-    JOB,
     KINDS,
+    WORKLOADS,
     Obj,
     containers_of,
     controller_of,
@@ -37,7 +37,7 @@ LABEL_COMPONENT = "app.kubernetes.io/component"
 
 # Resources that are listed a namespace, with their API path prefix.
 RESOURCES: dict[str, str] = {
-    **{kind.plural: f"/apis/{kind.group_version}" for kind in (*KINDS.values(), JOB)},
+    **{KINDS[name].plural: f"/apis/{KINDS[name].group_version}" for name in WORKLOADS},
     "pods": "/api/v1",
     "services": "/api/v1",
     "configmaps": "/api/v1",
@@ -180,7 +180,7 @@ class View:
 
     def workloads(self, namespace: str) -> Iterator[Bearer]:
         """Every workload that no controller of its own stands above, Jobs among them."""
-        for kind in (*KINDS.values(), JOB):
+        for kind in (KINDS[name] for name in WORKLOADS):
             for obj in self.objects(kind.plural, namespace):
                 if controller_of(obj) is None:
                     yield Bearer(kind.name, namespace, obj["metadata"]["name"], pod_spec(obj, kind.name), obj)
