@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,30 @@ def seconds(argv: Sequence[str | Path], *, env: Mapping[str, str], timeout_s: fl
     started = time.monotonic()
     call(argv, env=env, timeout_s=timeout_s)
     return time.monotonic() - started
+
+
+class Usage(t.NamedTuple):
+    """What a whole process took: seconds on the wall, and the memory of the largest of it and its children."""
+
+    seconds: float
+    rss_mb: float
+    stdout: str
+
+
+def usage(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> Usage:
+    """Run a command and say what it took; raises BenchError when it fails."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        started = time.monotonic()
+        process = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT)
+        _pid, status, taken = os.wait4(process.pid, 0)
+        took = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)  # it is waited for, which Popen cannot know
+        output.seek(0)
+        text = output.read()
+    if process.returncode:
+        last = "\n    ".join(text.strip().splitlines()[-15:])
+        raise BenchError(f"{Path(argv[0]).name} {' '.join(map(str, argv[1:4]))} failed:\n    {last}")
+    return Usage(took, taken.ru_maxrss / 1024, text)
 
 
 def median(values: Sequence[float]) -> float:

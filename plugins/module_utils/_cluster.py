@@ -112,38 +112,63 @@ class Cluster:
         A list that takes longer than the server keeps its state (410) is begun anew, at last in one piece.
         """
         for restart in range(RESTARTS + 1):
-            limit = {"limit": PAGE} if restart < RESTARTS else {}
+            limit = {"limit": PAGE if restart < RESTARTS else None}
+            items: list[Obj] = []
+            version = ""
             try:
-                return self._pages(path, {**limit, **params}, metadata_only=metadata_only)
+                found = self.pages(path, metadata_only=metadata_only, **{**limit, **params})
+                for page, version in found:  # noqa: B007 (the last one counts)
+                    items += page
             except ApiError as exc:
                 if exc.status != 410 or restart == RESTARTS:
                     raise
+            else:
+                return items, version
         raise AssertionError("unreachable")
 
-    def _pages(self, path: str, params: dict[str, Json], *, metadata_only: bool) -> tuple[list[Obj], str]:
-        items: list[Obj] = []
-        query = params
+    def pages(self, path: str, *, metadata_only: bool = False, **params: Json) -> Iterator[tuple[list[Obj], str]]:
+        """A list page by page, each with the resourceVersion of the list: for whoever keeps little of each item."""
+        query = {"limit": PAGE, **params}
         headers = {"Accept": _PARTIAL_LIST} if metadata_only else None
         while True:
             page = _decoded(self._send("GET", path, query, headers=headers))
-            items += page.get("items") or []
-            token = (page.get("metadata") or {}).get("continue")
-            if not token:
-                return items, (page.get("metadata") or {}).get("resourceVersion", "")
-            query = {**query, "continue": token}
+            metadata = page.get("metadata") or {}
+            yield page.get("items") or [], metadata.get("resourceVersion", "")
+            if not metadata.get("continue"):
+                return
+            query = {**query, "continue": metadata["continue"]}
 
     def post(self, path: str, body: Obj) -> Obj:
         """Create what is not stored, such as an access review; raises ApiError and ClusterError."""
         headers = {"Content-Type": "application/json"}
         return _decoded(self._send("POST", path, {}, headers=headers, body=json.dumps(body).encode()))
 
-    def apply(self, path: str, body: Obj, *, manager: str, dry_run: bool, whole: bool) -> Obj:
+    def apply(self, path: str, body: bytes, *, manager: str, dry_run: bool, whole: bool) -> Obj:
         """Server-side apply, never by force; `whole` asks for the object back instead of its metadata only."""
-        params = {"fieldManager": manager, **({"dryRun": "All"} if dry_run else {})}
+        params = {"fieldManager": manager, **_dry(dry_run)}
         headers = {"Content-Type": "application/apply-patch+yaml"}
         if not whole:
             headers["Accept"] = _PARTIAL
-        return _decoded(self._send("PATCH", path, params, headers=headers, body=json.dumps(body).encode()))
+        return _decoded(self._send("PATCH", path, params, headers=headers, body=body))
+
+    def create(self, path: str, body: bytes, *, manager: str, dry_run: bool) -> Obj:
+        """A new object in the collection at `path`, as its metadata only."""
+        headers = {"Content-Type": "application/json", "Accept": _PARTIAL}
+        params = {"fieldManager": manager, **_dry(dry_run)}
+        return _decoded(self._send("POST", path, params, headers=headers, body=body))
+
+    def delete(self, path: str, *, uid: str, version: str = "", dry_run: bool = False) -> None:
+        """Delete this very object, where given in this very version, its dependents in the background."""
+        body: Obj = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": uid, **({"resourceVersion": version} if version else {})},
+            # With a body the API server reads the options from there and looks at no query.
+            **({"dryRun": ["All"]} if dry_run else {}),
+        }
+        headers = {"Content-Type": "application/json"}
+        _decoded(self._send("DELETE", path, {}, headers=headers, body=json.dumps(body).encode()))
 
     def read_text(self, path: str, *, timeout_s: float = 5.0) -> Answer:
         """A body as it is, any status; for the proxies of pods and nodes. Raises ClusterError, never ApiError."""
@@ -160,20 +185,30 @@ class Cluster:
 
     # -- watching -------------------------------------------------------------------------------------------------
 
-    def follow(self, path: str, deliver: Callable[[str, Obj], None], stop: threading.Event, **params: Json) -> None:
+    def follow(
+        self,
+        path: str,
+        deliver: Callable[[str, Obj], None],
+        stop: threading.Event,
+        *,
+        since: str = "",
+        **params: Json,
+    ) -> None:
         """List, then watch, and hand over every (event type, object) until `stop`; begins anew when the watch ends.
 
+        `since` is the resourceVersion of a list that the caller has read: the first round then only watches.
         Raises ApiError and ClusterError from the first list, later only where the credentials are refused: an API
         server that is away for a while, or a watch that breaks, is asked again, at most once in MIN_ROUND_S.
         """
-        listed = False
+        listed, version = bool(since), since
         while not stop.is_set():
             begun = time.monotonic()
             try:
-                items, version = self.items(path, **params)
+                if not version:
+                    for items, version in self.pages(path, **params):  # noqa: B007 (the last one counts)
+                        for item in items:
+                            deliver("ADDED", item)
                 listed = True
-                for item in items:
-                    deliver("ADDED", item)
                 for event, item in self._watch(path, version, params):
                     if stop.is_set():
                         return
@@ -182,6 +217,7 @@ class Cluster:
                 # Also: listing is permitted and watching is not, or the version is too old.
                 if not listed or (isinstance(exc, ApiError) and exc.status == 401):
                     raise
+            version = ""
             # Some proxies end a watch at once; without a pace that would be a storm of lists.
             stop.wait(max(0.0, MIN_ROUND_S - (time.monotonic() - begun)))
 
@@ -413,6 +449,10 @@ def _skew(date: str | None, now: float) -> float | None:
         return email.utils.parsedate_to_datetime(date or "").timestamp() - now
     except (TypeError, ValueError):
         return None
+
+
+def _dry(dry_run: bool) -> dict[str, Json]:  # noqa: FBT001 (a parameter of the API, passed on)
+    return {"dryRun": "All"} if dry_run else {}
 
 
 def _decoded(response: Foreign) -> Obj:

@@ -21,6 +21,14 @@ class SnippetError(PlatformError):
     """The published snippet is absent or does not have the shape that this version reads."""
 
 
+class OverrideError(PlatformError):
+    """A setting for one workload, or for all of a run, cannot be used."""
+
+
+class ManifestError(PlatformError):
+    """A manifest cannot be read, or cannot be given a sidecar."""
+
+
 class ClusterError(PlatformError):
     """The API server could not be reached or gave no usable answer."""
 

@@ -10,6 +10,7 @@ and `.` (the item itself). Paths here are tuples of such keys, with the JSON wri
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 
@@ -19,7 +20,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 Path = tuple[str, ...]
 
 # Merge keys and their defaults, from the API's OpenAPI document (x-kubernetes-list-map-keys); other lists are atomic.
-_MERGE_KEYS: dict[str, dict[str, Json]] = {
+LIST_KEYS: dict[str, dict[str, Json]] = {
     "containers": {"name": None},
     "initContainers": {"name": None},
     "volumes": {"name": None},
@@ -33,10 +34,16 @@ _QUANTITY_FIELDS = frozenset({"cpu", "memory", "ephemeral-storage", "sizeLimit"}
 
 def merge_key(field: str, item: Obj) -> str:
     """The `k:` key of a list item."""
-    keys = {key: item.get(key, default) for key, default in _MERGE_KEYS[field].items()}
+    return _merge_key(field, tuple(item.get(key, default) for key, default in LIST_KEYS[field].items()))
+
+
+@functools.cache
+def _merge_key(field: str, values: tuple[Json, ...]) -> str:
+    keys = dict(zip(LIST_KEYS[field], values, strict=True))
     return "k:" + json.dumps(keys, sort_keys=True, separators=(",", ":"))
 
 
+@functools.cache  # few keys exist, and each stands in the field sets of all workloads
 def _canonical(key: str) -> str:
     if not key.startswith("k:"):
         return key
@@ -48,7 +55,7 @@ def planned_paths(value: Json, at: Path = ()) -> Iterator[Path]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from planned_paths(item, (*at, "f:" + key))
-    elif isinstance(value, list) and value and at and at[-1][2:] in _MERGE_KEYS:
+    elif isinstance(value, list) and value and at and at[-1][2:] in LIST_KEYS:
         for item in value:
             yield from planned_paths(item, (*at, merge_key(at[-1][2:], item)))
     else:
@@ -66,10 +73,27 @@ def owned_paths(fields: Obj, at: Path = ()) -> Iterator[Path]:
 
 def gives_up(fields: Obj, planned: Obj) -> list[Path]:
     """Paths owned now that an apply of `planned` would give up, so that the server would remove them."""
-    kept: set[Path] = set()
-    for path in planned_paths(planned):
-        kept.update(path[:end] for end in range(len(path) + 1))
-    return [path for path in owned_paths(fields) if path not in kept]
+    return list(_given_up(fields, planned, "", ()))
+
+
+def _given_up(fields: Obj, planned: Json, field: str, at: Path) -> Iterator[Path]:
+    children = _children(planned, field)
+    for key, inner in fields.items():
+        if key == ".":
+            continue
+        step = _canonical(key)
+        if step in children:
+            yield from _given_up(inner, children[step], key[2:], (*at, step))
+        else:
+            yield from owned_paths(inner, (*at, step))
+
+
+def _children(planned: Json, field: str) -> dict[str, Json]:
+    if isinstance(planned, dict):
+        return {"f:" + key: value for key, value in planned.items()}
+    if isinstance(planned, list) and field in LIST_KEYS:
+        return {merge_key(field, item): item for item in planned}
+    return {}
 
 
 def project(value: Json, fields: Obj) -> Json:
@@ -108,7 +132,7 @@ def covers(live: Json, planned: Json, field: str = "") -> bool:
 
 
 def _covers_list(live: list[Json], planned: list[Json], field: str) -> bool:
-    if field in _MERGE_KEYS:
+    if field in LIST_KEYS:
         by_key = {merge_key(field, item): item for item in live}
         keyed = {merge_key(field, item): item for item in planned}
         return all(key in by_key and covers(by_key[key], item) for key, item in keyed.items())

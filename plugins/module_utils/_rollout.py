@@ -9,7 +9,14 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Iterable
 
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj, annotation, dig
+from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact_text
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    ANNOTATION_HASH,
+    Obj,
+    annotation,
+    controller_of,
+    dig,
+)
 
 # Waiting reasons that do not heal by themselves within a rollout.
 FATAL_REASONS = frozenset(
@@ -24,6 +31,8 @@ FATAL_REASONS = frozenset(
         "RunContainerError",
     }
 )
+# A container that has ended so often does not start by itself; arbitrary, the kubelet then waits 20 s and longer.
+MANY_RESTARTS = 2
 # Foreign text in a message is cut: it may be long and it may hold what nobody expected.
 MAX_FOREIGN_TEXT = 256
 
@@ -124,9 +133,25 @@ def rolled_out(kind: str, obj: Obj) -> Progress:
     return Progress(done=True, reason="nothing rolls out") if predicate is None else predicate(obj)
 
 
+def still_rolling(kind: str, obj: Obj) -> bool:
+    """Whether an earlier change is still being rolled out, unlike pods that are unavailable for another reason."""
+    if rolled_out(kind, obj).done is not None:
+        return False
+    if not _seen(obj):
+        return True
+    if kind == "Deployment":
+        reasons = {
+            item.get("reason") for item in dig(obj, "status", "conditions") or [] if item["type"] == "Progressing"
+        }
+        return not reasons & {"NewReplicaSetAvailable", "ProgressDeadlineExceeded"}
+    if kind == "StatefulSet":
+        return bool(dig(obj, "status", "updateRevision") != dig(obj, "status", "currentRevision"))
+    return _number(obj, "status", "updatedNumberScheduled") < _number(obj, "status", "desiredNumberScheduled")
+
+
 def bounded(text: str) -> str:
-    """Foreign text on one line, cut to MAX_FOREIGN_TEXT characters."""
-    line = " ".join(text.split())
+    """Foreign text on one line, without secret-shaped parts, cut to MAX_FOREIGN_TEXT characters."""
+    line = " ".join(redact_text(text).split())
     return line if len(line) <= MAX_FOREIGN_TEXT else line[: MAX_FOREIGN_TEXT - 1] + "…"
 
 
@@ -135,12 +160,95 @@ def pod_failure(pod: Obj) -> str | None:
     status = pod.get("status") or {}
     for place in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(place) or []:
-            waiting = dig(container, "state", "waiting") or {}
-            if waiting.get("reason") in FATAL_REASONS:
-                text = bounded(waiting.get("message") or "")
-                where = f"pod {dig(pod, 'metadata', 'name')}, container {container.get('name')}"
-                return f"{where}: {waiting['reason']}{': ' + text if text else ''}"
+            text = _container_failure(container)
+            if text is not None:
+                return f"pod {dig(pod, 'metadata', 'name')}, container {container.get('name')}: {text}"
     return None
+
+
+def _container_failure(container: Obj) -> str | None:
+    waiting = dig(container, "state", "waiting") or {}
+    if waiting.get("reason") in FATAL_REASONS:
+        parts = [waiting["reason"], waiting.get("message") or "", _ending(dig(container, "lastState", "terminated"))]
+        return bounded(": ".join(part for part in parts if part))
+    # A native sidecar in back-off shows no waiting state, only that it has ended, again and again.
+    ended = dig(container, "state", "terminated") or {}
+    if ended.get("exitCode") and int(container.get("restartCount") or 0) >= MANY_RESTARTS:
+        return bounded(f"ended {container['restartCount'] + 1} times: {_ending(ended)}")
+    return None
+
+
+def _ending(terminated: Obj | None) -> str:
+    """How a container ended last, "" when it did not."""
+    if not terminated or not terminated.get("exitCode"):
+        return ""
+    message = terminated.get("message") or ""
+    return (
+        f"exit code {terminated['exitCode']} ({terminated.get('reason') or 'Error'}){' ' + message if message else ''}"
+    )
+
+
+class PodView(t.NamedTuple):
+    """All that a wait keeps of a pod."""
+
+    kind: str  # of the workload that the pod belongs to
+    workload: str
+    name: str
+    hash: str | None
+    created: str
+    ready: bool
+    failure: str | None  # why it will not start
+    waits: str | None = None  # what it waits for, though that may still come
+
+
+def view_of_pod(pod: Obj) -> PodView | None:
+    """The pod's workload and whether it fails; None for a pod that goes, or that belongs to no workload."""
+    owner = controller_of(pod)
+    if owner is None or dig(pod, "metadata", "deletionTimestamp"):
+        return None
+    kind, name = str(owner.get("kind")), str(owner.get("name"))
+    if kind == "ReplicaSet":
+        # The Deployment controller names its ReplicaSets <Deployment>-<pod-template-hash>, cut nowhere.
+        template = dig(pod, "metadata", "labels", "pod-template-hash")
+        kind, name = "Deployment", name.removesuffix(f"-{template}")
+    return PodView(
+        kind,
+        name,
+        name=str(dig(pod, "metadata", "name")),
+        hash=annotation(pod, ANNOTATION_HASH),
+        created=str(dig(pod, "metadata", "creationTimestamp") or ""),
+        ready=any(item == ("Ready", "True") for item in _conditions(pod)),
+        failure=pod_failure(pod),
+        waits=_unscheduled(pod),
+    )
+
+
+def _conditions(obj: Obj) -> list[tuple[str, str]]:
+    return [(item.get("type", ""), item.get("status", "")) for item in dig(obj, "status", "conditions") or []]
+
+
+def _unscheduled(pod: Obj) -> str | None:
+    for item in dig(pod, "status", "conditions") or []:
+        if item.get("type") == "PodScheduled" and item.get("status") == "False":
+            return f"pod {dig(pod, 'metadata', 'name')} is on no node: {bounded(str(item.get('message') or ''))}"
+    return None
+
+
+class Awaited(t.NamedTuple):
+    """What a rollout is to bring about: this generation, in pods with this hash that are not older than the change."""
+
+    generation: int
+    hash: str | None  # None where the sidecar was removed
+    since: str = ""  # the API server's clock, RFC 3339 in UTC; "" where the hash alone tells
+
+    def concerns(self, pod: PodView) -> bool:
+        """Whether the pod is of the awaited template: what older pods do is not the change's doing."""
+        return pod.hash == self.hash and pod.created >= self.since
+
+
+def first_failure(awaited: Awaited, pods: Iterable[PodView]) -> str | None:
+    """The failure of the first failing pod of the awaited template."""
+    return next((pod.failure for pod in pods if pod.failure is not None and awaited.concerns(pod)), None)
 
 
 def selects(selector: Obj | None, labels: Obj | None) -> bool:
@@ -161,19 +269,6 @@ def _expression_holds(item: Obj, labels: Obj) -> bool:
         "Exists": key in labels,
         "DoesNotExist": key not in labels,
     }.get(item.get("operator", ""), False)
-
-
-def first_failure(workload: Obj, pods: Iterable[Obj], name: str, value: str | None) -> str | None:
-    """The first failing pod of the workload's current template: one whose annotation `name` has the wanted value."""
-    selector = dig(workload, "spec", "selector")
-    for pod in pods:
-        if dig(pod, "metadata", "deletionTimestamp") or annotation(pod, name) != value:
-            continue
-        if selects(selector, dig(pod, "metadata", "labels")):
-            reason = pod_failure(pod)
-            if reason is not None:
-                return reason
-    return None
 
 
 def code_of_failure(reason: str) -> str:

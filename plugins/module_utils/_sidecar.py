@@ -10,10 +10,31 @@ removal is an apply without items, and drift is a planned field that the object 
 
 from __future__ import annotations
 
-import copy
 import typing as t
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers, gives_up, project
+from ansible_collections.orchestrator.platform.plugins.module_utils._jobs import has_begun, reason_to_keep, renewed
+from ansible_collections.orchestrator.platform.plugins.module_utils._merge import merged
+from ansible_collections.orchestrator.platform.plugins.module_utils._mounting import Part, Sharing, owned_items, share
+from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import (
+    NoPlanError,
+    Plan,
+    answer,
+    remark,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import (
+    NONE,
+    WEBHOOK_ENV,
+    Overrides,
+    apply_overrides,
+    overrides_of,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._pod_security import (
+    enforced_level,
+    pod_security_violation,
+    runs_on_windows,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import Snippet
 from ansible_collections.orchestrator.platform.plugins.module_utils._versions import (
     NATIVE_SIDECARS,
@@ -25,55 +46,26 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     ANNOTATION_CONTAINER,
     ANNOTATION_HASH,
     KINDS,
+    PREFIX,
     Obj,
-    UnsupportedMountError,
     annotation,
     containers_of,
-    controller_of,
     dig,
     find_container,
     opted_out,
     owned_fields,
     pod_spec,
     pod_template,
-    resolve_mount,
+    top_owner,
 )
 
 FIELD_MANAGER = "orchestrator.platform"
 
-# Stable for ever: users write conditions on these codes. One sentence each, filled by format().
-CODES: dict[str, str] = {
-    "injected": "The sidecar was added.",
-    "updated": "The sidecar was brought up to date.",
-    "unchanged": "The sidecar is as published; nothing was sent.",
-    "removed": "Everything we owned was removed.",
-    "absent": "We own nothing here; nothing was sent.",
-    "opt_out": "An annotation orchestrator.platform/inject on the workload or its namespace says false.",
-    "included": "The owner's own manifest brings container {container}; it is left to its owner.",
-    "host_network": "The pods use the node's network, where the health port could collide.",
-    "controlled": "{controller} controls this workload and would undo the change; change it there.",
-    "being_deleted": "The workload is being deleted.",
-    "port_conflict": "Container {container} already uses port {port}; set another health port in the chart's values.",
-    "unsupported_mount": "Container {container} mounts {path} with subPathExpr, which another container cannot follow.",
-    "container_missing": "There is no container {container}; name one of: {containers}.",
-    "native_unsupported": "Native sidecars need Kubernetes 1.29 on the server and every node; found {version}.",
-    "field_conflict": "Field {field} belongs to {manager}; it is not taken by force. Change it there, then run again.",
-    "forbidden": "The API server forbids the change: {reason}",
-    "gone": "The workload was deleted or made anew during the run; run again.",
-    "not_found": "No workload of the selected kinds and namespaces has this name.",
-    "invalid": "The API server finds the result invalid: {reason}",
-    "api_error": "The API server could not apply the change: {reason}",
-    "rollout_failed": "The rollout failed: {reason}",
-    "rollout_timeout": "The rollout was not complete after {seconds} s: {reason}",
-    "quota": "A quota refuses the new pods: {reason}",
-    "pss_violation": "Pod Security refuses the new pods: {reason}",
+_BARE = {
+    "Pod": "containers of a pod that exists cannot be added or changed.",
+    "ReplicaSet": "the pods it has made would never be replaced.",
+    "ReplicationController": "the pods it has made would never be replaced.",
 }
-
-
-_LEFT_BEHIND = (
-    "The sidecar of an earlier run is still in it: a run with state absent (sidecar_state in the role) and names "
-    "limited to this workload takes it out."
-)
 
 
 class Options(t.NamedTuple):
@@ -82,27 +74,20 @@ class Options(t.NamedTuple):
     native: bool
     bridge: bool
     container: str | None = None  # name of the agent's container; None: annotation, else the first
+    overrides: Overrides = NONE
+    recreate_jobs: bool = False
+    new: bool = False  # objects are manifests that no cluster holds yet, so that even Jobs and Pods are open to change
 
 
-class Plan(t.NamedTuple):
-    """The decision for one workload; `body` is the apply patch, None where nothing is to be sent."""
+class Surroundings(t.NamedTuple):
+    """What is known of the workload's namespace."""
 
-    outcome: str
-    code: str
-    message: str
-    body: Obj | None = None
-    note: str = ""
+    namespace: Obj | None = None
+    secrets: frozenset[str] | None = None  # names of its Secrets; None: not known
+    check_mode: bool = False  # what is missing now may be made by an earlier task of the real run
 
 
-class _NoPlanError(Exception):
-    def __init__(self, outcome: str, code: str, **values: object) -> None:
-        super().__init__(code)
-        self.plan = Plan(outcome, code, sentence(code, **values))
-
-
-def sentence(code: str, **values: object) -> str:
-    """The sentence of a code with its blanks filled."""
-    return CODES[code].format(**values)
+NOWHERE = Surroundings()
 
 
 def choose_native(form: str, server: str, kubelets: list[str] | None) -> bool:
@@ -119,47 +104,51 @@ def choose_native(form: str, server: str, kubelets: list[str] | None) -> bool:
     return supported
 
 
-def reason_to_skip(obj: Obj, kind: str, namespace: Obj | None) -> Plan | None:
+def reason_to_skip(obj: Obj, kind: str, namespace: Obj | None, *, new: bool = False) -> Plan | None:
     """Why a workload must not get a sidecar, whatever the snippet holds; None when it may."""
     template = pod_template(obj, kind)
     if opted_out(obj, template, namespace):
-        return Plan("skipped", "opt_out", sentence("opt_out"), note=_LEFT_BEHIND if _is_ours(obj) else "")
+        return answer("opt_out")._replace(note=remark("left_behind") if _is_ours(obj) else "")
     if dig(obj, "metadata", "deletionTimestamp"):
-        return Plan("skipped", "being_deleted", sentence("being_deleted"))
-    controller = controller_of(obj)
+        return answer("being_deleted")
+    controller = top_owner(obj)
     if controller is not None:
-        name = f"{controller.get('kind')}/{controller.get('name')}"
-        return Plan("skipped", "controlled", sentence("controlled", controller=name))
-    if (template.get("spec") or {}).get("hostNetwork"):
-        return Plan("skipped", "host_network", sentence("host_network"))
-    return None
+        return answer("controlled", controller=controller)
+    if kind in _BARE and not new:
+        return answer("unsupported_kind", kind=kind, advice=_BARE[kind])
+    spec = template.get("spec") or {}
+    if spec.get("hostNetwork"):
+        return answer("host_network")
+    return answer("windows") if runs_on_windows(spec) else None
 
 
-def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, namespace: Obj | None = None) -> Plan:
+def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, around: Surroundings = NOWHERE) -> Plan:
     """What makes the workload hold the snippet; `unchanged` and no body when it does already."""
-    skip = reason_to_skip(obj, kind, namespace)
+    skip = reason_to_skip(obj, kind, around.namespace, new=options.new)
     if skip is not None:
         return skip
     try:
-        body = build_body(obj, kind, snippet, options)
-    except _NoPlanError as exc:
+        draft = _draft(obj, kind, snippet, options)
+        plan = _decide(obj, kind, draft, options, around)
+        if plan.outcome == "skipped":
+            return plan
+        notes = [note for note in (_secret_note(draft, obj, around), _user_note(draft, snippet)) if note]
+        return plan if plan.outcome == "unchanged" else plan._replace(note=" ".join(notes))
+    except NoPlanError as exc:
         return exc.plan
-    fields = owned_fields(obj, FIELD_MANAGER)
-    if fields is not None and covers(obj.get("spec"), body["spec"]) and not gives_up(fields, {"spec": body["spec"]}):
-        return Plan("unchanged", "unchanged", sentence("unchanged"))
-    code = "injected" if fields is None else "updated"
-    return Plan(code, code, sentence(code), body, _note(obj, kind, snippet, options))
-
-
-def _is_ours(obj: Obj) -> bool:
-    return owned_fields(obj, FIELD_MANAGER) is not None
+    except OverrideError as exc:
+        return answer("invalid_override", reason=str(exc))
 
 
 def plan_absent(obj: Obj, kind: str) -> Plan:
     """What takes away everything we own: an apply without items."""
     if not _is_ours(obj):
-        return Plan("unchanged", "absent", sentence("absent"))
-    return Plan("removed", "removed", sentence("removed"), _identity(obj, kind))
+        return answer("absent")
+    return answer("removed")._replace(body=_identity(obj, kind))
+
+
+def _is_ours(obj: Obj) -> bool:
+    return owned_fields(obj, FIELD_MANAGER) is not None
 
 
 def owned_view(obj: Obj) -> Obj:
@@ -168,67 +157,73 @@ def owned_view(obj: Obj) -> Obj:
     return {} if fields is None else t.cast(Obj, project(obj, fields))
 
 
-def build_body(obj: Obj, kind: str, snippet: Snippet, options: Options) -> Obj:
-    """The whole apply patch for one workload; raises _NoPlanError with the reason where there is none."""
+def planned_body(obj: Obj, kind: str, snippet: Snippet, options: Options) -> Obj | None:
+    """The apply patch for one workload as it would be made now; None where there is none."""
+    try:
+        return _draft(obj, kind, snippet, options).body
+    except (NoPlanError, OverrideError):
+        return None
+
+
+# -- the patch ----------------------------------------------------------------------------------------------------
+
+
+class _Draft(t.NamedTuple):
+    """What would be applied, and from whom."""
+
+    body: Obj
+    containers: list[Obj]  # ours, the watcher first
+    agent: Obj
+    spec: Obj  # the pod spec as it is
+
+
+def _draft(obj: Obj, kind: str, snippet: Snippet, options: Options) -> _Draft:
+    """The whole apply patch for one workload; raises NoPlanError or OverrideError where there is none."""
     spec = pod_spec(obj, kind)
-    ours = {snippet.watcher["name"], *([snippet.bridge["name"]] if snippet.bridge else [])}
+    overrides = overrides_of(obj, kind, options.overrides)
     fields = owned_fields(obj, FIELD_MANAGER) or {}
-    _refuse_foreign_copy(spec, fields, kind, snippet)
+    ours = {snippet.watcher["name"], *([snippet.bridge["name"]] if snippet.bridge else [])}
     agent = _agent_container(obj, kind, spec, ours, options)
-    parts = [(snippet.watcher, snippet.volumes, snippet.agent_mounts)]
-    if options.bridge and snippet.bridge is not None:
-        parts.append((snippet.bridge, snippet.bridge_volumes, snippet.bridge_agent_mounts))
-    foreign = _foreign_mounts(agent, _owned_items(fields, kind, "volumes"))
-    containers, volumes, mounts = _assemble(parts, agent, foreign)
-    for container in containers:
+    parts = _parts(snippet, options, overrides)
+    shared = share(parts, agent, spec, fields, kind)
+    for container in shared.containers:
         _adopt_user(container, agent, spec)
+        _refuse_foreign_name(container, spec, fields, kind, included=container is shared.containers[0])
         _refuse_port_conflict(container, spec, ours)
+    _refuse_foreign_volume(shared, spec, fields, kind)
     # The agent comes first: new items go where the patch lists them, and the first container is kubectl's default.
+    mounts = shared.agent_mounts
     classic: list[Obj] = [{"name": agent["name"], "volumeMounts": mounts}] if mounts else []
     part: Obj = {}
     if options.native:
-        part["initContainers"] = [{**container, "restartPolicy": "Always"} for container in containers]
+        part["initContainers"] = [{**container, "restartPolicy": "Always"} for container in shared.containers]
     else:
-        classic += containers
+        classic += shared.containers
     if classic:
         part["containers"] = classic
-    if volumes:
-        part["volumes"] = volumes
-    return _patch(obj, kind, snippet.hash, part)
+    if shared.volumes:
+        part["volumes"] = shared.volumes
+    return _Draft(_patch(obj, kind, snippet.hash, part), shared.containers, agent, spec)
 
 
-def _assemble(
-    parts: list[tuple[Obj, list[Obj], list[Obj]]], agent: Obj, foreign: list[Obj]
-) -> tuple[list[Obj], list[Obj], list[Obj]]:
-    """Containers, volumes and agent mounts; a path the agent already mounts keeps the owner's volume."""
-    containers: list[Obj] = []
-    volumes: dict[str, Obj] = {}
-    mounts: list[Obj] = []
-    reused: dict[str, tuple[str, str]] = {}
-    for container, own_volumes, agent_mounts in parts:
-        for mount in agent_mounts:
-            try:
-                hit = resolve_mount(foreign, mount["mountPath"])
-            except UnsupportedMountError as exc:
-                raise _NoPlanError("skipped", "unsupported_mount", container=agent["name"], path=str(exc)) from exc
-            if hit is None:
-                mounts.append(copy.deepcopy(mount))
-            else:
-                reused[mount["name"]] = (hit.volume, hit.sub_path)
-        volumes.update({volume["name"]: copy.deepcopy(volume) for volume in own_volumes})
-        containers.append(copy.deepcopy(container))
-    for container in containers:
-        for mount in container.get("volumeMounts") or []:
-            if mount["name"] in reused:
-                _point_at(mount, *reused[mount["name"]])
-    return containers, [volume for name, volume in volumes.items() if name not in reused], mounts
-
-
-def _point_at(mount: Obj, volume: str, sub_path: str) -> None:
-    joined = "/".join(part for part in (sub_path, mount.get("subPath") or "") if part)
-    mount["name"] = volume
-    if joined:
-        mount["subPath"] = joined
+def _parts(snippet: Snippet, options: Options, overrides: Overrides) -> list[Part]:
+    parts = [
+        Part(
+            apply_overrides(snippet.watcher, overrides),
+            snippet.volumes,
+            snippet.agent_mounts,
+            overrides.transcript_volume,
+            PREFIX + "transcript-volume",
+            follows_claude=True,
+        )
+    ]
+    if options.bridge and snippet.bridge is not None:
+        setting = PREFIX + "fifo-volume"
+        mounts = snippet.bridge_agent_mounts
+        parts.append(
+            Part(snippet.bridge, snippet.bridge_volumes, mounts, overrides.fifo_volume, setting, follows_claude=False)
+        )
+    return parts
 
 
 def _patch(obj: Obj, kind: str, snippet_hash: str, spec: Obj) -> Obj:
@@ -236,27 +231,17 @@ def _patch(obj: Obj, kind: str, snippet_hash: str, spec: Obj) -> Obj:
     place: Obj = body
     for key in KINDS[kind].template:
         place = place.setdefault(key, {})
-    place["metadata"] = {"annotations": {ANNOTATION_HASH: snippet_hash}}
+    metadata = place.setdefault("metadata", {})
+    metadata["annotations"] = {ANNOTATION_HASH: snippet_hash}
     place["spec"] = spec
     return body
 
 
 def _identity(obj: Obj, kind: str) -> Obj:
     # The uid makes an apply to an object that is gone a conflict instead of an attempt to create one.
-    metadata = {key: obj["metadata"][key] for key in ("name", "namespace", "uid")}
+    given = obj.get("metadata") or {}
+    metadata = {key: given[key] for key in ("name", "namespace", "uid") if key in given}
     return {"apiVersion": KINDS[kind].group_version, "kind": kind, "metadata": metadata}
-
-
-def _owned_items(fields: Obj, kind: str, place: str) -> set[str]:
-    """Names of the list items in the pod spec that our manager owns."""
-    items = dig(fields, *("f:" + key for key in KINDS[kind].template), "f:spec", "f:" + place) or {}
-    return {part.split('"')[3] for part in items if part.startswith('k:{"name":')}
-
-
-def _refuse_foreign_copy(spec: Obj, fields: Obj, kind: str, snippet: Snippet) -> None:
-    found = find_container(spec, snippet.watcher["name"])
-    if found is not None and found[1]["name"] not in _owned_items(fields, kind, found[0]):
-        raise _NoPlanError("skipped", "included", container=found[1]["name"])
 
 
 def _agent_container(obj: Obj, kind: str, spec: Obj, ours: set[str], options: Options) -> Obj:
@@ -270,11 +255,7 @@ def _agent_container(obj: Obj, kind: str, spec: Obj, ours: set[str], options: Op
         if wanted is None or item["name"] == wanted:
             return item
     names = ", ".join(item["name"] for item in candidates)
-    raise _NoPlanError("failed", "container_missing", container=wanted or "but ours", containers=names or "none")
-
-
-def _foreign_mounts(agent: Obj, owned_volumes: set[str]) -> list[Obj]:
-    return [mount for mount in agent.get("volumeMounts") or [] if mount["name"] not in owned_volumes]
+    raise NoPlanError("container_missing", container=wanted or "but ours", containers=names or "none")
 
 
 def _agent_id(agent: Obj, spec: Obj, key: str) -> int | None:
@@ -292,6 +273,52 @@ def _adopt_user(container: Obj, agent: Obj, spec: Obj) -> None:
         context["runAsGroup"] = group
 
 
+# -- reasons against it -------------------------------------------------------------------------------------------
+
+
+def _refuse_foreign_name(container: Obj, spec: Obj, fields: Obj, kind: str, *, included: bool) -> None:
+    """A container of our name that is not ours: the owner's copy of our watcher is left alone, others are refused."""
+    found = find_container(spec, container["name"])
+    if found is None or found[1]["name"] in owned_items(fields, kind, found[0]):
+        return
+    if not included or _program(found[1]) != _program(container):
+        raise NoPlanError("name_conflict", what=f"Container {container['name']}")
+    plan = answer("included", container=container["name"])
+    different = _differences(found[1], container)
+    if different:
+        plan = plan._replace(note=remark("included_differs", fields=", ".join(different)))
+    error = NoPlanError("included", container=container["name"])
+    error.plan = plan
+    raise error
+
+
+def _program(container: Obj) -> tuple[str, object, object]:
+    """What a container runs, whatever the registry and the version: the image's last name, command and arguments."""
+    repository = str(container.get("image") or "").partition("@")[0]
+    name = repository.rpartition("/")[2].partition(":")[0]
+    return name, container.get("command") or [], container.get("args") or []
+
+
+def _differences(live: Obj, planned: Obj) -> list[str]:
+    """Fields and variables in which the owner's copy is not what would be injected; defaults do not count."""
+    found = [key for key, value in planned.items() if key != "env" and not covers(live.get(key), value, key)]
+    have = {item["name"]: item for item in live.get("env") or []}
+    want = {item["name"]: item for item in planned.get("env") or []}
+    one_sided = have.keys() ^ want.keys()
+    unequal = {name for name in have.keys() & want.keys() if not covers(have[name], want[name])}
+    changed = sorted(one_sided | unequal)
+    return [*found, *(f"env {name}" for name in changed)]
+
+
+def _refuse_foreign_volume(shared: Sharing, spec: Obj, fields: Obj, kind: str) -> None:
+    ours = owned_items(fields, kind, "volumes")
+    foreign = {item["name"]: item for item in spec.get("volumes") or [] if item["name"] not in ours}
+    for volume in shared.volumes:
+        # An equal one is no conflict for the API server either: it is shared, and removal leaves the owner's.
+        if volume["name"] in foreign and not covers(foreign[volume["name"]], volume):
+            raise NoPlanError("name_conflict", what=f"Volume {volume['name']}")
+
+
 def _refuse_port_conflict(container: Obj, spec: Obj, ours: set[str]) -> None:
     mine = {port["containerPort"] for port in container.get("ports") or []}
     for _place, other in containers_of(spec):
@@ -299,37 +326,78 @@ def _refuse_port_conflict(container: Obj, spec: Obj, ours: set[str]) -> None:
             continue
         for port in other.get("ports") or []:
             if port.get("containerPort") in mine:
-                raise _NoPlanError("skipped", "port_conflict", container=other["name"], port=port["containerPort"])
+                raise NoPlanError("port_conflict", container=other["name"], port=port["containerPort"])
 
 
-def _note(obj: Obj, kind: str, snippet: Snippet, options: Options) -> str:
-    spec = pod_spec(obj, kind)
-    agent = _agent_container(obj, kind, spec, {snippet.watcher["name"]}, options)
-    user, own = _agent_id(agent, spec, "runAsUser"), dig(snippet.watcher, "securityContext", "runAsUser")
-    if user == 0:
-        return "The agent runs as root and the watcher does not: files of mode 0600 stay unread."
-    if user is None and own is not None:
-        # The user is then the agent image's, which no object of the API tells.
-        return (
-            f"The workload names no runAsUser for its agent, so the watcher runs as user {own}: files of mode 0600 "
-            "stay unread unless the agent has that user too; securityContext.runAsUser makes both the same."
-        )
+def secret_references(container: Obj) -> set[str]:
+    """Names of the Secrets without which a container of ours is of no use, or would not start."""
+    names: set[str] = set()
+    for entry in container.get("env") or []:
+        reference = dig(entry, "valueFrom", "secretKeyRef") or {}
+        if reference.get("name") and (entry.get("name") == WEBHOOK_ENV or not reference.get("optional")):
+            names.add(reference["name"])
+    return names
+
+
+def _secret_note(draft: _Draft, obj: Obj, around: Surroundings) -> str:
+    """A note in check mode, else NoPlanError, where a Secret is known not to be there."""
+    if around.secrets is None:
+        return ""
+    for container in draft.containers:
+        for name in sorted(secret_references(container) - around.secrets):
+            values = {
+                "secret": name,
+                "container": container["name"],
+                "namespace": dig(obj, "metadata", "namespace") or "default",
+            }
+            if not around.check_mode:
+                raise NoPlanError("secret_missing", **values)
+            return remark("secret_missing", **values)
     return ""
 
 
-# -- answers of the API server ------------------------------------------------------------------------------------
+def _user_note(draft: _Draft, snippet: Snippet) -> str:
+    user = _agent_id(draft.agent, draft.spec, "runAsUser")
+    own = dig(snippet.watcher, "securityContext", "runAsUser")
+    if user == 0:
+        return remark("uid_mismatch")
+    # The user is then the agent image's, which no object of the API tells.
+    return remark("uid_unknown", own=own) if user is None and own is not None else ""
 
 
-def plan_of_error(status: int, message: str, body: Obj) -> Plan:
-    """The outcome for an apply that the API server refused."""
-    causes = dig(body, "details", "causes") or []
-    conflicts = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
-    if status == 409 and conflicts:
-        manager = conflicts[0].get("message", "").split('"')
-        name = manager[1] if len(manager) > 1 else "another manager"
-        field = ", ".join(cause.get("field", "?") for cause in conflicts[:3])
-        return Plan("conflict", "field_conflict", sentence("field_conflict", field=field, manager=name))
-    if status in (404, 409):
-        return Plan("failed", "gone", sentence("gone"))
-    code = {403: "forbidden", 422: "invalid"}.get(status, "api_error")
-    return Plan("failed", code, sentence(code, reason=message))
+# -- the decision -------------------------------------------------------------------------------------------------
+
+
+def _decide(obj: Obj, kind: str, draft: _Draft, options: Options, around: Surroundings) -> Plan:
+    spec = draft.body["spec"]
+    fields = owned_fields(obj, FIELD_MANAGER)
+    if fields is not None and covers(obj.get("spec"), spec) and not gives_up(fields, {"spec": spec}):
+        return answer("unchanged")
+    if kind in ("Job", "CronJob") and not options.native:
+        return answer("job_needs_native")
+    if kind == "Job" and not options.new:
+        return _decide_job(obj, spec, options, around)
+    _refuse_pod_security(obj, kind, spec, around)
+    return answer("injected" if fields is None else "updated")._replace(body=draft.body)
+
+
+def _decide_job(obj: Obj, spec: Obj, options: Options, around: Surroundings) -> Plan:
+    if has_begun(obj):
+        return answer("job_next_run")
+    advice = reason_to_keep(obj)
+    if advice is None and not options.recreate_jobs:
+        advice = "nothing of it has run, so that recreate_jobs would make it anew with the sidecar."
+    if advice is not None:
+        return answer("job_immutable", advice=advice)
+    _refuse_pod_security(obj, "Job", spec, around)
+    manifest, _added = merged(renewed(obj), {"spec": spec})
+    return answer("job_recreated")._replace(recreate=manifest)
+
+
+def _refuse_pod_security(obj: Obj, kind: str, spec: Obj, around: Surroundings) -> None:
+    if enforced_level(around.namespace) is None:
+        return
+    result, _added = merged({"spec": obj.get("spec") or {}}, {"spec": spec})
+    reason = pod_security_violation(pod_spec(result, kind), around.namespace)
+    if reason is not None:
+        raise NoPlanError("pss_violation", reason=reason)

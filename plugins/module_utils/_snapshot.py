@@ -34,9 +34,9 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snippet imp
     snippet_of_config_map,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
-    JOB,
     KINDS,
     PREFIX,
+    WORKLOADS,
     Obj,
     annotation,
     containers_of,
@@ -56,7 +56,7 @@ ACCOUNT_TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 (a type
 ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 # Resources that are listed a namespace, with their API path prefix.
 RESOURCES: dict[str, str] = {
-    **{kind.plural: f"/apis/{kind.group_version}" for kind in (*KINDS.values(), JOB)},
+    **{KINDS[name].plural: f"/apis/{KINDS[name].group_version}" for name in WORKLOADS},
     "pods": "/api/v1",
     "services": "/api/v1",
     "configmaps": "/api/v1",
@@ -242,7 +242,7 @@ class View:
         if namespace not in self._workloads:
             self._workloads[namespace] = [
                 Bearer(kind.name, namespace, obj["metadata"]["name"], pod_spec(obj, kind.name), obj)
-                for kind in (*KINDS.values(), JOB)
+                for kind in (KINDS[name] for name in WORKLOADS)
                 for obj in self.objects(kind.plural, namespace)
                 if controller_of(obj) is None
             ]

@@ -2,7 +2,11 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 #
 # Private to this collection: names and behaviour may change in any release.
-"""Waits on any number of rollouts at once: one watch a kind and namespace, one on the pods of a namespace."""
+"""Waits on any number of rollouts at once, one batch after another, over the same watches.
+
+There is one watch a kind and namespace and one on the pods of a namespace. They are begun when first needed and stay
+until the end, so that a batch costs no list. Of each object only what decides is kept.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,19 @@ import queue
 import threading
 import time
 import typing as t
+from collections.abc import Mapping
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import (
+    Awaited,
+    PodView,
     Progress,
     first_failure,
     rolled_out,
+    view_of_pod,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import ANNOTATION_HASH, KINDS, Obj
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Obj
 
 
 class Target(t.NamedTuple):
@@ -29,103 +37,154 @@ class Target(t.NamedTuple):
     name: str
 
 
+class Seen(t.NamedTuple):
+    """All that a wait keeps of a workload: how far its rollout was, and of which generation that is told."""
+
+    generation: int
+    progress: Progress
+
+
 class _Event(t.NamedTuple):
     source: str  # a workload kind, or "Pod"
     namespace: str
-    type: str  # ADDED, MODIFIED, DELETED, or FAILED when the source itself gave up
-    obj: Obj
+    key: str  # the workload's name, the pod's uid; "" when the source itself gave up
+    now: Seen | PodView | None = None  # None for a pod that is gone
     error: str = ""
 
 
-class RolloutWait:
-    """Follows the targets until each is complete or failed.
+class Rollouts:
+    """Follows targets until each is complete or failed; `close` ends the watches.
 
-    `targets` maps to the snippet hash that the new pods carry, None where the sidecar was removed.
+    `since` holds the resourceVersion of lists that the caller has read, by kind and namespace: there the watch begins.
     """
 
-    def __init__(self, cluster: Cluster, targets: dict[Target, str | None]) -> None:
+    def __init__(self, cluster: Cluster, since: Mapping[tuple[str, str], str]) -> None:
         self._cluster = cluster
-        self._pending = dict(targets)
+        self._since = since
+        self._followed: set[tuple[str, str]] = set()
+        self._broken: dict[tuple[str, str], str] = {}
+        self._seen: dict[Target, Seen] = {}
+        self._pods: dict[Target, dict[str, PodView]] = {}
+        self._owner: dict[str, Target] = {}  # by the pod's uid
+        self._pending: dict[Target, Awaited] = {}
         self._results: dict[Target, Progress] = {}
-        self._seen: dict[Target, Obj] = {}
-        self._pods: dict[str, dict[str, Obj]] = {}
         self._events: queue.Queue[_Event] = queue.Queue()
         self._stop = threading.Event()
 
-    def run(self, timeout_s: float) -> dict[Target, Progress]:
+    def remember(self, target: Target, seen: Seen) -> None:
+        """How a target was in the list that its watch begins after: without a change the watch tells nothing of it."""
+        self._seen.setdefault(target, seen)
+
+    def run(self, targets: Mapping[Target, Awaited], timeout_s: float) -> dict[Target, Progress]:
         """Progress of each target; those not complete after the timeout have `done` None."""
+        self._pending, self._results = dict(targets), {}
         deadline = time.monotonic() + timeout_s
-        for kind, namespace in sorted({(item.kind, item.namespace) for item in self._pending}):
-            self._begin(kind, namespace, KINDS[kind].path(namespace))
-        for namespace in sorted({item.namespace for item in self._pending}):
-            self._begin("Pod", namespace, f"/api/v1/namespaces/{namespace}/pods")
+        self._follow_all()
+        for target in targets:
+            self._look(target)  # what was seen while earlier batches were waited for
         try:
             while self._pending:
                 self._take(self._events.get(timeout=max(0.0, deadline - time.monotonic())))
         except queue.Empty:
             pass
-        finally:
-            self._stop.set()  # the followers are daemons: a blocked read must not keep the module from ending
         for target in self._pending:
-            self._results[target] = self._progress(target)
+            self._results[target] = self._late(target)
         return self._results
 
-    def _begin(self, source: str, namespace: str, path: str) -> None:
+    def stuck(self, target: Target, awaited: Awaited) -> list[tuple[str, str]]:
+        """(name, uid) of the pods of this template that are not ready, as seen last."""
+        pods = self._pods.get(target, {}).items()
+        return sorted((pod.name, uid) for uid, pod in pods if awaited.concerns(pod) and not pod.ready)
+
+    def close(self) -> None:
+        """End the watches; they are daemons, so that a blocked read does not keep the module from ending."""
+        self._stop.set()
+
+    # -- sources --------------------------------------------------------------------------------------------------
+
+    def _follow_all(self) -> None:
+        namespaces = {target.namespace for target in self._pending}
+        kinds = {(target.kind, target.namespace) for target in self._pending}
+        for kind, namespace in sorted(kinds - self._followed):
+            self._begin(kind, namespace, KINDS[kind].path(namespace), self._since.get((kind, namespace), ""))
+        for namespace in sorted(name for name in namespaces if ("Pod", name) not in self._followed):
+            self._begin("Pod", namespace, f"/api/v1/namespaces/{namespace}/pods", "")
+
+    def _begin(self, source: str, namespace: str, path: str, since: str) -> None:
         def deliver(event: str, obj: Obj) -> None:
-            self._events.put(_Event(source, namespace, event, obj))
+            self._events.put(_view(source, namespace, event, obj))
 
         def follow() -> None:
             try:
-                self._cluster.follow(path, deliver, self._stop)
+                self._cluster.follow(path, deliver, self._stop, since=since)
             except PlatformError as exc:
-                self._events.put(_Event(source, namespace, "FAILED", {}, str(exc)))
+                self._events.put(_Event(source, namespace, "", error=str(exc)))
 
+        self._followed.add((source, namespace))
         threading.Thread(target=follow, name=f"follow-{source}-{namespace}", daemon=True).start()
+
+    # -- events ---------------------------------------------------------------------------------------------------
 
     def _take(self, event: _Event) -> None:
         if event.source == "Pod":
-            self._take_pod(event)
-        elif event.type == "FAILED":
+            self._take_pod(event)  # without the pods' messages a failure shows as a timeout
+        elif event.error:
+            self._broken[event.source, event.namespace] = event.error
             for target in [item for item in self._pending if (item.kind, item.namespace) == event[:2]]:
-                self._settle(target, Progress(done=False, reason=event.error))
-        else:
-            self._take_workload(event)
-
-    def _take_workload(self, event: _Event) -> None:
-        target = Target(event.source, event.namespace, event.obj["metadata"]["name"])
-        if target not in self._pending:
-            return
-        if event.type == "DELETED":
-            self._settle(target, Progress(done=False, reason="the workload was deleted"))
-            return
-        self._seen[target] = event.obj
-        self._look(target, self._pods.get(event.namespace, {}).values())
+                self._look(target)
+        elif isinstance(event.now, Seen):
+            target = Target(event.source, event.namespace, event.key)
+            self._seen[target] = event.now
+            self._look(target)
 
     def _take_pod(self, event: _Event) -> None:
-        if event.type == "FAILED":
-            return  # without the pods' messages a failure shows as a timeout
-        pods = self._pods.setdefault(event.namespace, {})
-        uid = event.obj["metadata"]["uid"]
-        if event.type == "DELETED":
-            pods.pop(uid, None)
+        if not isinstance(event.now, PodView):
+            target = self._owner.pop(event.key, None)
+            if target is not None:
+                self._pods[target].pop(event.key, None)
             return
-        pods[uid] = event.obj
-        for target in [item for item in self._pending if item.namespace == event.namespace]:
-            self._look(target, [event.obj])
+        target = self._owner[event.key] = Target(event.now.kind, event.namespace, event.now.workload)
+        self._pods.setdefault(target, {})[event.key] = event.now
+        self._look(target)
 
-    def _look(self, target: Target, pods: t.Iterable[Obj]) -> None:
+    # -- judgement ------------------------------------------------------------------------------------------------
+
+    def _look(self, target: Target) -> None:
+        if target not in self._pending:
+            return
         progress = self._progress(target)
-        if progress.done is None and target in self._seen:
-            failure = first_failure(self._seen[target], pods, ANNOTATION_HASH, self._pending[target])
+        if progress.done is None:
+            failure = first_failure(self._pending[target], self._pods.get(target, {}).values())
             if failure is not None:
                 progress = Progress(done=False, reason=failure)
         if progress.done is not None:
-            self._settle(target, progress)
+            del self._pending[target]
+            self._results[target] = progress
+
+    def _late(self, target: Target) -> Progress:
+        """Where a rollout stands that was not complete in time, and what its pods wait for."""
+        progress, awaited = self._progress(target), self._pending[target]
+        pods = self._pods.get(target, {}).values()
+        waits = next((pod.waits for pod in pods if pod.waits and awaited.concerns(pod)), None)
+        return progress._replace(reason=f"{progress.reason}; {waits}") if waits else progress
 
     def _progress(self, target: Target) -> Progress:
-        obj = self._seen.get(target)
-        return Progress(done=None, reason="not seen yet") if obj is None else rolled_out(target.kind, obj)
+        broken = self._broken.get((target.kind, target.namespace))
+        if broken is not None:
+            return Progress(done=False, reason=broken)
+        seen = self._seen.get(target)
+        # A watch may still tell of the time before the change.
+        if seen is None or seen.generation < self._pending[target].generation:
+            return Progress(done=None, reason="the change has not been seen yet")
+        return seen.progress
 
-    def _settle(self, target: Target, progress: Progress) -> None:
-        self._pending.pop(target, None)
-        self._results[target] = progress
+
+def _view(source: str, namespace: str, event: str, obj: Obj) -> _Event:
+    """What is kept of an object, made by the thread that follows: whole objects would pile up in the queue."""
+    metadata = obj["metadata"]
+    if source == "Pod":
+        return _Event(source, namespace, metadata["uid"], None if event == "DELETED" else view_of_pod(obj))
+    progress = rolled_out(source, obj)
+    if event == "DELETED":
+        progress = Progress(done=False, reason="the workload was deleted")
+    return _Event(source, namespace, metadata["name"], Seen(int(metadata.get("generation") or 0), progress))

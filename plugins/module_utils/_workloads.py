@@ -18,6 +18,7 @@ PREFIX = "orchestrator.platform/"
 ANNOTATION_INJECT = PREFIX + "inject"
 ANNOTATION_CONTAINER = PREFIX + "container"
 ANNOTATION_HASH = PREFIX + "snippet-hash"
+ANNOTATION_ADDED = PREFIX + "added"  # in manifests that no server keeps field sets of: the ways to what was added
 
 # D14: a native sidecar sits in initContainers, a debugging one in ephemeralContainers:
 # reading containers[] alone misses both.
@@ -25,17 +26,19 @@ CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 
 
 class Kind(t.NamedTuple):
-    """One workload kind: its REST place and where its pod template sits."""
+    """One kind: its REST place, where its pod template sits, and whether that may be changed in place."""
 
     name: str
     group_version: str
     plural: str
     template: tuple[str, ...]
-    rolls: bool  # whether a changed template replaces running pods, so that there is a rollout to wait for
+    rolls: bool = False  # whether a changed template replaces running pods, so that there is a rollout to wait for
+    patchable: bool = False  # whether the pods of a changed template ever come; the others are only answered
 
     def path(self, namespace: str, name: str | None = None) -> str:
         """REST path of the list in a namespace, or of one object."""
-        base = f"/apis/{self.group_version}/namespaces/{namespace}/{self.plural}"
+        root = "/apis" if "/" in self.group_version else "/api"
+        base = f"{root}/{self.group_version}/namespaces/{namespace}/{self.plural}"
         return base if name is None else f"{base}/{name}"
 
 
@@ -43,14 +46,19 @@ _TEMPLATE = ("spec", "template")
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("Deployment", "apps/v1", "deployments", _TEMPLATE, rolls=True),
-        Kind("StatefulSet", "apps/v1", "statefulsets", _TEMPLATE, rolls=True),
-        Kind("DaemonSet", "apps/v1", "daemonsets", _TEMPLATE, rolls=True),
-        Kind("CronJob", "batch/v1", "cronjobs", ("spec", "jobTemplate", "spec", "template"), rolls=False),
+        Kind("Deployment", "apps/v1", "deployments", _TEMPLATE, rolls=True, patchable=True),
+        Kind("StatefulSet", "apps/v1", "statefulsets", _TEMPLATE, rolls=True, patchable=True),
+        Kind("DaemonSet", "apps/v1", "daemonsets", _TEMPLATE, rolls=True, patchable=True),
+        Kind("CronJob", "batch/v1", "cronjobs", ("spec", "jobTemplate", "spec", "template"), patchable=True),
+        Kind("Job", "batch/v1", "jobs", _TEMPLATE),  # its template is immutable
+        Kind("ReplicaSet", "apps/v1", "replicasets", _TEMPLATE),
+        Kind("ReplicationController", "v1", "replicationcontrollers", _TEMPLATE),
+        Kind("Pod", "v1", "pods", ()),  # a Pod is its own template
     )
 }
-# Read by verification, never patched: the template of a Job is immutable.
-JOB = Kind("Job", "batch/v1", "jobs", _TEMPLATE, rolls=False)
+PATCHABLE = tuple(kind.name for kind in KINDS.values() if kind.patchable)
+# What verification reads as a workload: whatever makes pods of its own and stands above others.
+WORKLOADS = (*PATCHABLE, "Job")
 
 
 def dig(obj: Json, *path: str) -> Json:
@@ -62,12 +70,18 @@ def dig(obj: Json, *path: str) -> Json:
     return obj
 
 
+def clone(value: Json) -> Json:
+    """A copy of decoded JSON that shares nothing with it; several times faster than copy.deepcopy."""
+    if isinstance(value, dict):
+        return {key: clone(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clone(item) for item in value]
+    return value
+
+
 def pod_template(obj: Obj, kind: str) -> Obj:
     """The pod template of a workload ({} if it has none); a Pod is its own template."""
-    if kind == "Pod":
-        return obj
-    place = JOB.template if kind == "Job" else KINDS[kind].template
-    return dig(obj, *place) or {}
+    return dig(obj, *KINDS[kind].template) or {}
 
 
 def pod_spec(obj: Obj, kind: str) -> Obj:
@@ -104,6 +118,22 @@ def controller_of(obj: Obj) -> Obj | None:
         if owner.get("controller"):
             return t.cast(Obj, owner)
     return None
+
+
+def top_owner(obj: Obj) -> str | None:
+    """`Kind/name` of the highest controller that the object itself tells of, or None where none controls it.
+
+    A Deployment names its ReplicaSets after itself and the pods' label pod-template-hash (kubernetes.io, Deployments,
+    "Pod-template-hash label"), so a Pod tells of its Deployment too.
+    """
+    controller = controller_of(obj)
+    if controller is None:
+        return None
+    kind, name = str(controller.get("kind")), str(controller.get("name"))
+    suffix = "-" + str(dig(obj, "metadata", "labels", "pod-template-hash"))
+    if kind == "ReplicaSet" and name.endswith(suffix):
+        kind, name = "Deployment", name.removesuffix(suffix)
+    return f"{kind}/{name}"
 
 
 class Mount(t.NamedTuple):

@@ -314,7 +314,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report impo
     text_lines,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, Expectation
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Json
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import PATCHABLE, Foreign, Json
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **AUTH_ARG_SPEC,
@@ -326,7 +326,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "bot_secret": {"type": "str", "default": "discord-monitor-bot", "no_log": False},
     "bot_secret_key": {"type": "str", "default": "BOT_TOKEN", "no_log": False},
     "webhook_secret": {"type": "str", "default": "discord-secrets", "no_log": False},
-    "target_kinds": {"type": "list", "elements": "str", "choices": list(KINDS), "default": ["Deployment"]},
+    "target_kinds": {"type": "list", "elements": "str", "choices": list(PATCHABLE), "default": ["Deployment"]},
     "target_names": {"type": "list", "elements": "str", "default": []},
     "target_label_selectors": {"type": "list", "elements": "str", "default": []},
     "watcher_resources": {

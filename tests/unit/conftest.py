@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import planned_paths
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import permissions_needed
-from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import FIELD_MANAGER, Options, build_body
+from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import FIELD_MANAGER, Options, plan_present
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     Delivery,
     Expectation,
@@ -239,7 +239,8 @@ def healthy(document: dict) -> Snapshot:
     workload = objects[("deployments", "agents")][0]
     bare = {"containers": [{**agent, "volumeMounts": []}], "volumes": []}
     before = {**workload, "spec": {**workload["spec"], "template": {"metadata": {}, "spec": bare}}}
-    body = build_body(before, "Deployment", parse_snippet(document, published_hash=HASH), Options(True, True))
+    snippet = parse_snippet(document, published_hash=HASH)
+    body = plan_present(before, "Deployment", snippet, Options(native=True, bridge=True)).body
     workload["metadata"]["managedFields"] = [
         {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields_of({"spec": body["spec"]})}
     ]

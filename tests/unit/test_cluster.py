@@ -46,7 +46,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
-            do_GET = do_PATCH = do_POST = answer  # noqa: N815
+            do_GET = do_PATCH = do_POST = do_DELETE = answer  # noqa: N815
 
             def log_message(self, *_args) -> None:
                 pass
@@ -182,7 +182,7 @@ def test_impersonation_is_kept(server):
 def test_apply_is_server_side_and_never_forced(server):
     """D1."""
     server.say("/x", (200, {"metadata": {}}))
-    cluster_at(server.url).apply("/x", {"a": 1}, manager="orchestrator.platform", dry_run=True, whole=False)
+    cluster_at(server.url).apply("/x", b'{"a": 1}', manager="orchestrator.platform", dry_run=True, whole=False)
     method, _path, query, headers, body = server.seen[0]
     assert (method, json.loads(body)) == ("PATCH", {"a": 1})
     assert query == {"fieldManager": ["orchestrator.platform"], "dryRun": ["All"]}
@@ -373,3 +373,46 @@ def test_command_on_an_unreachable_server_is_one_sentence(server):
     with pytest.raises(ClusterError, match="n/p/c: ") as caught:
         cluster_at(server.url).run_in("n", "p", "c", ["true"], timeout_s=5.0)
     assert not isinstance(caught.value, ApiError)
+
+
+def test_delete_names_the_very_object(server):
+    """D1: nothing is deleted that was not looked at."""
+    server.say("/x", (200, {}))
+    cluster_at(server.url).delete("/x", uid="u", version="7")
+    method, _path, query, _headers, body = server.seen[0]
+    sent = json.loads(body)
+    assert (method, query) == ("DELETE", {})
+    assert sent["preconditions"] == {"uid": "u", "resourceVersion": "7"}
+    assert sent["propagationPolicy"] == "Background"
+    assert "dryRun" not in sent
+
+
+def test_dry_run_of_a_deletion_stands_in_its_body(server):
+    """D5: the API server looks at no query where there is a body; in a query alone it would delete."""
+    server.say("/x", (200, {}))
+    cluster_at(server.url).delete("/x", uid="u", version="7", dry_run=True)
+    assert json.loads(server.seen[0][4])["dryRun"] == ["All"]
+
+
+def test_create_bears_our_name(server):
+    server.say("/x", (201, {"metadata": {"uid": "u"}}))
+    assert cluster_at(server.url).create("/x", b"{}", manager="orchestrator.platform", dry_run=False)["metadata"]
+    method, _path, query, headers, _body = server.seen[0]
+    assert (method, query) == ("POST", {"fieldManager": ["orchestrator.platform"]})
+    assert headers["Content-Type"] == "application/json"
+
+
+def test_follow_after_a_list_only_watches(server, monkeypatch):
+    stream = json.dumps({"type": "MODIFIED", "object": {"n": 1}}) + "\n"
+    server.answers["/x"] = [(200, stream, {}), (200, LIST, {}), (200, "", {})]
+    monkeypatch.setattr(_cluster, "MIN_ROUND_S", 0.01)
+    seen, stop = [], threading.Event()
+
+    def deliver(event: str, _item: dict) -> None:
+        seen.append(event)
+        if event == "ADDED":
+            stop.set()
+
+    cluster_at(server.url).follow("/x", deliver, stop, since="3")
+    assert seen == ["MODIFIED", "ADDED"]
+    assert server.seen[0][2]["resourceVersion"] == ["3"]

@@ -8,15 +8,19 @@ import pytest
 import yaml
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import (
     MAX_FOREIGN_TEXT,
+    Awaited,
+    PodView,
     bounded,
     code_of_failure,
     first_failure,
     pod_failure,
     rolled_out,
     selects,
+    still_rolling,
+    view_of_pod,
 )
 
-from .conftest import FIXTURES
+from .conftest import FIXTURES, WEBHOOK
 
 CASES = list(yaml.safe_load_all((FIXTURES / "rollouts.yaml").read_text()))
 
@@ -49,25 +53,106 @@ def test_pod_that_starts_is_no_failure(reason):
     assert pod_failure(pod(reason)) is None
 
 
+ENDED = {"exitCode": 3, "reason": "Error", "message": "no config"}
+
+
 @pytest.mark.parametrize(
-    ("other", "fails"),
+    ("container", "text"),
     [
-        ({}, True),
-        ({"annotations": {"h": "2"}}, False),
-        ({"annotations": {}}, False),
-        ({"labels": {"a": "c"}}, False),
-        ({"deletionTimestamp": "now"}, False),
+        (
+            {
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+                "lastState": {"terminated": ENDED},
+            },
+            "CrashLoopBackOff: back-off 10s: exit code 3 (Error) no config",
+        ),
+        # prototypes: a native sidecar in back-off shows no waiting state
+        ({"state": {"terminated": ENDED}, "restartCount": 2}, "ended 3 times: exit code 3 (Error) no config"),
+        ({"state": {"terminated": ENDED}, "restartCount": 1}, None),
+        ({"state": {"terminated": {"exitCode": 0}}, "restartCount": 5}, None),
+        ({"state": {"running": {}}, "lastState": {"terminated": ENDED}, "restartCount": 5}, None),
     ],
-    ids=["new pod", "old pod", "pod without hash", "foreign pod", "terminating pod"],
+    ids=["crash loop tells how it ended", "native sidecar", "once is no loop", "ended well", "runs again"],
 )
-def test_only_pods_of_the_new_template_count(other, fails):
-    workload = {"spec": {"selector": {"matchLabels": {"a": "b"}}}}
-    assert (first_failure(workload, [pod("ErrImagePull", **other)], "h", "1") is not None) is fails
+def test_crashing_container_is_named_with_how_it_ended(container, text):
+    found = pod_failure({"metadata": {"name": "p"}, "status": {"initContainerStatuses": [{"name": "c", **container}]}})
+    assert found == (None if text is None else f"pod p, container c: {text}")
+
+
+def test_secrets_in_a_pods_message_are_not_shown():
+    """D6: the message of a container that ended is foreign text."""
+    ended = {**ENDED, "message": f"cannot post to {WEBHOOK}"}
+    found = pod_failure(
+        {"status": {"containerStatuses": [{"name": "c", "state": {"terminated": ended}, "restartCount": 9}]}}
+    )
+    assert "cannot post to" in found
+    assert WEBHOOK not in found
+
+
+def owned_pod(**metadata) -> dict:
+    owner = {"kind": "ReplicaSet", "name": "coder-5d4f", "controller": True}
+    return {"metadata": {"labels": {"pod-template-hash": "5d4f"}, "ownerReferences": [owner], **metadata}}
+
+
+def test_pod_tells_its_deployment_and_template():
+    pod = owned_pod(
+        name="p", annotations={"orchestrator.platform/snippet-hash": "h"}, creationTimestamp="2026-01-01T00:00:00Z"
+    )
+    pod["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
+    assert view_of_pod(pod) == PodView(
+        "Deployment", "coder", "p", "h", "2026-01-01T00:00:00Z", ready=True, failure=None
+    )
+
+
+@pytest.mark.parametrize("metadata", [{"deletionTimestamp": "now"}, {"ownerReferences": []}])
+def test_pod_that_goes_or_stands_alone_does_not_count(metadata):
+    assert view_of_pod(owned_pod(**metadata)) is None
+
+
+@pytest.mark.parametrize(
+    ("hash_", "created", "blamed"),
+    [
+        ("new", "2026-01-01T00:00:05Z", True),
+        ("new", "2026-01-01T00:00:04Z", False),
+        ("old", "2026-01-01T00:00:09Z", False),
+    ],
+    ids=["pod of the change", "older pod of the same hash", "pod of another template"],
+)
+def test_only_pods_of_the_change_are_blamed_on_it(hash_, created, blamed):
+    pod = PodView("Deployment", "coder", "p", hash_, created, False, "pod p, container c: ErrImagePull")
+    failure = first_failure(Awaited(2, "new", "2026-01-01T00:00:05Z"), [pod])
+    assert (failure is not None) is blamed
 
 
 def test_after_a_removal_pods_without_hash_count():
-    workload = {"spec": {"selector": {"matchLabels": {"a": "b"}}}}
-    assert first_failure(workload, [pod("ErrImagePull", annotations={})], "h", None)
+    assert (
+        first_failure(Awaited(2, None), [PodView("Deployment", "coder", "p", None, "", False, "it fails")])
+        == "it fails"
+    )
+
+
+def deployment(reason: str | None, **status) -> dict:
+    conditions = [{"type": "Progressing", "status": "True", "reason": reason}] if reason else []
+    return {
+        "metadata": {"generation": 2},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1, "conditions": conditions, **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("obj", "rolls"),
+    [
+        (deployment("ReplicaSetUpdated"), True),
+        (deployment("NewReplicaSetAvailable"), False),
+        (deployment("NewReplicaSetAvailable", observedGeneration=1), True),
+        (deployment("ReplicaSetUpdated", availableReplicas=1), False),
+        (deployment("ProgressDeadlineExceeded"), False),
+    ],
+    ids=["under way", "was complete once", "not seen yet", "complete", "given up"],
+)
+def test_rollout_under_way_is_told_from_pods_that_broke_later(obj, rolls):
+    assert still_rolling("Deployment", obj) is rolls
 
 
 @pytest.mark.parametrize(

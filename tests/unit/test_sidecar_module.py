@@ -33,6 +33,7 @@ class FakeCluster:
             item["metadata"].update(generation=1, resourceVersion="1")
         self.snippet = snippet
         self.forbidden: set[str] = set()
+        self.secrets: list[str] | None = ["discord-secrets"]
         self.refuse: ApiError | None = None
 
     def each(self, function, items):
@@ -53,13 +54,21 @@ class FakeCluster:
     def items(self, path, **_params):
         if path == "/api/v1/nodes":
             raise ApiError(403, "forbidden", {})
+        if path.endswith("/secrets"):
+            if self.secrets is None:
+                raise ApiError(403, "forbidden", {})
+            return [{"metadata": {"name": name}} for name in self.secrets], "7"
         namespace = path.split("/")[5]
         if namespace in self.forbidden:
             raise ApiError(403, f"deployments is forbidden in {namespace}", {})
         return copy.deepcopy(list(self.deployments.values())) if namespace == "agents" else [], "7"
 
-    def apply(self, path, body, *, manager, dry_run, whole):
+    def pages(self, path, **_params):
+        yield self.items(path)
+
+    def apply(self, path, sent, *, manager, dry_run, whole):
         assert manager == "orchestrator.platform"
+        body = json.loads(sent)
         self.sent.append({"path": path, "body": body, "dry_run": dry_run})
         if self.refuse is not None:
             raise self.refuse

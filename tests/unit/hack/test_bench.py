@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from bench import _measure, _writes  # noqa: E402
+from bench import _measure, _writes, inject  # noqa: E402
 
 METRICS = """\
 # TYPE apiserver_request_total counter
@@ -113,7 +113,7 @@ def test_an_unknown_bench_is_refused_with_the_list():
         [sys.executable, ROOT / "bench" / "run.py", "nothing"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "there is no bench nothing: choose from demo, site" in done.stderr
+    assert "there is no bench nothing: choose from demo, inject, site" in done.stderr
 
 
 def test_a_kubeconfig_that_is_none_is_refused(tmp_path):
@@ -122,3 +122,39 @@ def test_a_kubeconfig_that_is_none_is_refused(tmp_path):
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "is not a file" in done.stderr
+
+
+def usage(seconds: float, rss_mb: float = 50.0) -> _measure.Usage:
+    return _measure.Usage(seconds, rss_mb, "")
+
+
+def test_loop_is_extrapolated_from_its_mean_item():
+    """An empty playbook is paid once, each item anew."""
+    peer = inject.Peer(empty=1.0, item=0.9, loop=usage(19.0), requests=2, raw={200: 1.5})
+    assert peer.extrapolated(200) == 181.0
+
+
+def test_figures_of_an_injection_bear_the_agreed_keys_and_limits():
+    peer = inject.Peer(empty=1.0, item=0.9, loop=usage(19.0, 61.0), requests=2, raw={200: 1.5, 1000: 7.0})
+    samples = [inject.Sample(usage(each), usage(2.0, 64.0), 201) for each in (3.0, 9.0, 3.5)]
+    rows = {row.key: row for row in inject.figures_of(200, samples, peer)}
+    assert rows["inject_200_s"] == ("inject_200_s", 3.5, 181.0, 4.0, "s")
+    assert rows["inject_200_speedup"] == ("inject_200_speedup", 51.7, None, 40, "times")
+    assert rows["inject_200_raw_s"].peer == 2.5
+    assert rows["inject_200_rss_mb"][1:3] == (64.0, 61.0)
+    assert inject.figures_of(1000, samples, peer)[0].limit == 12.0
+
+
+def test_usage_is_that_of_the_whole_process():
+    """Of the memory the largest child counts too: a module is a child of its playbook."""
+    child = "x = bytearray(60 * 2**20); print(len(x))"
+    argv = [
+        sys.executable,
+        "-c",
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], check=True)",
+    ]
+    taken = _measure.usage(argv, env=_measure.environment())
+    assert taken.rss_mb > 60
+    assert taken.seconds > 0
+    with pytest.raises(_measure.BenchError, match="no such thing"):
+        _measure.usage([sys.executable, "-c", "import sys; sys.exit('no such thing')"], env=_measure.environment())

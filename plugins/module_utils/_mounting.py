@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""How our containers come to share volumes with the agent's: its own volume where it has one, else ours. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._fields import merge_key
+from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import NoPlanError
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    KINDS,
+    Mount,
+    Obj,
+    UnsupportedMountError,
+    clone,
+    dig,
+    resolve_mount,
+)
+
+CLAUDE = ".claude"
+# The folder inside it that holds transcripts; beside it lie settings and the agent's credentials.
+PROJECTS = "projects"
+# Sources that hold somebody's configuration or credentials: no agent writes there, and no watcher reads there.
+_NO_STORE = ("secret", "configMap", "projected", "downwardAPI", "image")
+
+
+class Part(t.NamedTuple):
+    """One of our containers with what it needs."""
+
+    container: Obj
+    volumes: list[Obj]
+    agent_mounts: list[Obj]
+    wanted: str | None  # name of the pod's volume that an override asks for
+    setting: str  # the annotation's name, for sentences
+    follows_claude: bool  # whether a mount of the agent's .claude is as good as one of the published path
+
+
+class Sharing(t.NamedTuple):
+    """What is to be applied: our containers, our volumes, and the mounts of the agent's container that are ours."""
+
+    containers: list[Obj]
+    volumes: list[Obj]
+    agent_mounts: list[Obj]
+
+
+class _Use(t.NamedTuple):
+    """Where a container of ours mounts a volume of the owner instead of ours."""
+
+    volume: str
+    sub_path: str
+    below: str = ""  # added to the mount path: the owner's mount begins that much deeper
+
+
+class _Pod(t.NamedTuple):
+    """What the owner brings."""
+
+    agent: Obj
+    mounts: list[Obj]  # of the agent's container
+    volumes: dict[str, Obj]
+
+
+def share(parts: list[Part], agent: Obj, spec: Obj, fields: Obj, kind: str) -> Sharing:
+    """Containers, volumes and agent mounts; `fields` is what we own of the workload now. Raises NoPlanError."""
+    ours = owned_items(fields, kind, "volumes")
+    theirs = {item["name"]: item for item in spec.get("volumes") or [] if item["name"] not in ours}
+    pod = _Pod(agent, foreign_mounts(agent, fields, kind), theirs)
+    containers: list[Obj] = []
+    volumes: dict[str, Obj] = {}
+    mounts: list[Obj] = []
+    for part in parts:
+        uses: dict[str, _Use] = {}
+        for mount in part.agent_mounts:
+            use, added = _use_for(part, mount, pod)
+            if added is not None:
+                mounts.append(added)
+            if use is not None:
+                uses[mount["name"]] = use
+        containers.append(_mounted(part.container, uses, read_only=part.follows_claude))
+        volumes.update({item["name"]: clone(item) for item in part.volumes if item["name"] not in uses})
+    return Sharing(containers, list(volumes.values()), mounts)
+
+
+def foreign_mounts(agent: Obj, fields: Obj, kind: str) -> list[Obj]:
+    """The agent's mounts that are its owner's: all but those whose volume name is our field."""
+    place = dig(fields, *("f:" + key for key in KINDS[kind].template), "f:spec", "f:containers") or {}
+    own = dig(place, merge_key("containers", agent), "f:volumeMounts") or {}
+    ours = {key for key, inner in own.items() if "f:name" in inner}
+    return [item for item in agent.get("volumeMounts") or [] if merge_key("volumeMounts", item) not in ours]
+
+
+def owned_items(fields: Obj, kind: str, place: str) -> set[str]:
+    """Names of the list items in the pod spec that our manager owns."""
+    items = dig(fields, *("f:" + key for key in KINDS[kind].template), "f:spec", "f:" + place) or {}
+    return {part.split('"')[3] for part in items if part.startswith('k:{"name":')}
+
+
+def _use_for(part: Part, mount: Obj, pod: _Pod) -> tuple[_Use | None, Obj | None]:
+    """The owner's volume to use, None for our own; and the mount to add to the agent's container, if any."""
+    if part.wanted is not None:
+        return _wanted_volume(part, part.wanted, mount, pod)
+    hit = _resolve(pod.mounts, mount["mountPath"], pod.agent)
+    if hit is not None:
+        _refuse_no_store(hit.volume, mount["mountPath"], pod)
+        return _Use(hit.volume, hit.sub_path), None
+    if part.follows_claude:
+        found = _claude_mount([item for item in pod.mounts if _no_store(pod, item["name"]) is None])
+        if found is not None:
+            return found, None
+    return None, clone(mount)
+
+
+def _wanted_volume(part: Part, wanted: str, mount: Obj, pod: _Pod) -> tuple[_Use | None, Obj | None]:
+    path = mount["mountPath"]
+    if wanted not in pod.volumes:
+        there = ", ".join(pod.volumes) or "none"
+        raise NoPlanError("volume_missing", volume=wanted, setting=part.setting, volumes=there)
+    _refuse_no_store(wanted, path, pod)
+    mounts = [item for item in pod.mounts if item["name"] == wanted]
+    if not mounts:
+        taken = [item for item in pod.mounts if posixpath.normpath(item["mountPath"]) == posixpath.normpath(path)]
+        if taken:
+            reason = f"from volume {taken[0]['name']}, where {part.setting} wants {wanted}."
+            raise NoPlanError("unsupported_mount", container=pod.agent["name"], path=path, reason=reason)
+        return _Use(wanted, ""), {**clone(mount), "name": wanted}
+    hit = _resolve(mounts, path, pod.agent)
+    if hit is not None:
+        return _Use(wanted, hit.sub_path), None
+    found = _claude_mount(mounts) if part.follows_claude else None
+    if found is not None:
+        return found, None
+    _refuse_expression(mounts[0], pod.agent)
+    return _Use(wanted, mounts[0].get("subPath") or ""), None
+
+
+def _claude_mount(mounts: list[Obj]) -> _Use | None:
+    """The mount of a folder .claude, else of the projects below it; settings files beside them are no transcripts."""
+    deeper: _Use | None = None
+    for mount in mounts:
+        if mount.get("subPathExpr") or mount.get("readOnly"):
+            continue
+        parts = posixpath.normpath(mount.get("mountPath") or "/").split("/")
+        sub_path = mount.get("subPath") or ""
+        if parts[-1] == CLAUDE:
+            return _Use(mount["name"], sub_path)
+        if CLAUDE in parts and deeper is None:
+            below = parts[parts.index(CLAUDE) + 1 :]
+            if below[0] == PROJECTS:
+                deeper = _Use(mount["name"], sub_path, "/".join(below))
+    return deeper
+
+
+def _resolve(mounts: list[Obj], path: str, agent: Obj) -> Mount | None:
+    try:
+        return resolve_mount(mounts, path)
+    except UnsupportedMountError:
+        hit = next(item for item in mounts if item.get("subPathExpr"))
+        _refuse_expression(hit, agent)
+        raise
+
+
+def _refuse_expression(mount: Obj, agent: Obj) -> None:
+    if mount.get("subPathExpr"):
+        reason = "with subPathExpr, which another container cannot follow."
+        raise NoPlanError("unsupported_mount", container=agent["name"], path=mount["mountPath"], reason=reason)
+
+
+def _no_store(pod: _Pod, volume: str) -> str | None:
+    return next((source for source in _NO_STORE if source in pod.volumes.get(volume, {})), None)
+
+
+def _refuse_no_store(volume: str, path: str, pod: _Pod) -> None:
+    source = _no_store(pod, volume)
+    if source is not None:
+        reason = f"from volume {volume}, a {source}: no agent writes there, and the watcher must not read there."
+        raise NoPlanError("unsupported_mount", container=pod.agent["name"], path=path, reason=reason)
+
+
+def _mounted(container: Obj, uses: dict[str, _Use], *, read_only: bool) -> Obj:
+    result: Obj = clone(container)
+    for mount in result.get("volumeMounts") or []:
+        use = uses.get(mount["name"])
+        if use is None:
+            continue
+        joined = "/".join(part for part in (use.sub_path, mount.get("subPath") or "") if part)
+        mount["name"] = use.volume
+        if use.below:
+            mount["mountPath"] = posixpath.join(mount["mountPath"], use.below)
+        if joined:
+            mount["subPath"] = joined
+        if read_only:
+            mount["readOnly"] = True  # the watcher never writes where an agent does
+    return result
