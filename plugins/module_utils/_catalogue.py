@@ -15,15 +15,17 @@ from collections.abc import Iterable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_chart,
+    _checks_preflight,
+    _checks_rbac,
+    _checks_resources,
     _checks_runtime,
     _checks_secrets,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
 
-CHECKS: tuple[Check, ...] = tuple(
-    item for part in (_checks_chart, _checks_runtime, _checks_secrets) for item in part.CATALOGUE.checks
-)
+_PARTS = (_checks_preflight, _checks_chart, _checks_runtime, _checks_resources, _checks_secrets, _checks_rbac)
+CHECKS: tuple[Check, ...] = tuple(item for part in _PARTS for item in part.CATALOGUE.checks)
 FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(item.family for item in CHECKS))
 
 _SCOPES = {
@@ -34,21 +36,33 @@ _SCOPES = {
 }
 
 
-def select(families: Iterable[str], ids: Iterable[str], *, probe_delivery: bool) -> tuple[Check, ...]:
+# Run only when asked for: what posts a message, what runs commands in containers, what concerns who deploys.
+_OPT_IN = {
+    "delivery/probe-line": "probe_delivery",
+    "secret-scope/runtime-env": "runtime_scope",
+    "secret-scope/runtime-mounts": "runtime_scope",
+    "preflight/permission": "preflight",
+}
+
+
+def select(
+    families: Iterable[str], ids: Iterable[str], *, probe_delivery: bool, runtime_scope: bool = False
+) -> tuple[Check, ...]:
     """The checks of these families and ids, all when both are empty; raises PlatformError on an unknown id.
 
-    delivery/probe-line posts a message, so it runs only when asked for by `probe_delivery`.
+    delivery/probe-line posts a message, and the runtime part of the secret scope runs commands in containers: both
+    need their option besides. preflight/permission needs to be named, by itself or by its family.
     """
     wanted_families, wanted_ids = set(families), set(ids)
     unknown = (wanted_families - set(FAMILIES)) | (wanted_ids - {item.id for item in CHECKS})
     if unknown:
         raise PlatformError(f"There is no check or family {', '.join(sorted(unknown))}; docs/checks.md lists them.")
     everything = not wanted_families and not wanted_ids
+    given = {"probe_delivery": probe_delivery, "runtime_scope": runtime_scope, "preflight": not everything, "": True}
     return tuple(
         item
         for item in CHECKS
-        if (everything or item.family in wanted_families or item.id in wanted_ids)
-        and (probe_delivery or item.id != "delivery/probe-line")
+        if (everything or item.family in wanted_families or item.id in wanted_ids) and given[_OPT_IN.get(item.id, "")]
     )
 
 

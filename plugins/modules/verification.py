@@ -17,7 +17,8 @@ description:
   - Takes one snapshot of the namespaces in view, one list for each kind and namespace, and runs the catalogue of
     checks on it. Each check gives findings with verdict, evidence and a hint; the file C(docs/checks.md) has a section
     for each check.
-  - It only reads. The one exception is O(probe_delivery), which posts a message to the channel and deletes it again.
+  - It only reads. The exceptions are O(probe_delivery), which posts a message to the channel and deletes it again, and
+    O(runtime_scope), which runs C(cut) in containers.
   - What it has no permission to read makes the checks that need it skip, and the summary says that it is incomplete.
   - Values of Secrets are compared in memory only and never appear in a result or report.
 options:
@@ -104,6 +105,40 @@ options:
     description: Longest wait for one probe line, in seconds.
     type: int
     default: 30
+  runtime_scope:
+    description:
+      - Whether to look into the running containers of pods with a watcher, by exec, at the names of their variables and
+        at their mount points. Values are not read.
+      - An image without GNU cut cannot say; then the container is skipped with that reason. Check mode runs nothing.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  rbac_allowed:
+    description:
+      - Subjects whose rights are known and meant, for the family V(rbac). They are still in RV(matrix), as expected.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+    suboptions:
+      subject:
+        description:
+          - A glob over V(namespace/name) of ServiceAccounts, V(group:NAME) and V(user:NAME).
+        type: str
+        required: true
+      checks:
+        description: Ids of the checks that it is allowed to break, for example V(rbac/create-pods). Empty means all.
+        type: list
+        elements: str
+        default: []
+  timeout:
+    description:
+      - Seconds for everything that is asked of the API server. What has no answer by then is skipped with the reason,
+        and the summary says that it is incomplete. V(0) is no limit.
+      - It has to be longer than O(probe_timeout) where O(probe_delivery) is set.
+    type: int
+    default: 120
+    version_added: 0.2.0
   fail_on:
     description:
       - From which severity on a finding fails the task. V(none) never fails.
@@ -209,6 +244,26 @@ summary:
     skipped: 4
     complete: true
     by_family: {probes: {passed: 8, failed: 0, warned: 0, skipped: 1}}
+matrix:
+  description:
+    - Who has which way to which of our Secrets, when the family V(secret-scope) or V(rbac) was looked at. C(path) is
+      empty for a container beside a holder that has no way itself.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - subject: {kind: Deployment, namespace: agents, name: coder, container: discord-watcher}
+      secret: agents/discord-secrets
+      path: env
+      via: initContainers/discord-watcher env DISCORD_WEBHOOK_URL
+      expected: true
+      found: true
+unread:
+  description: What could not be read, one sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: [no permission to list secrets in agents]
 lines:
   description: The report as lines of text.
   returned: always
@@ -250,6 +305,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     summarise,
     worst_first,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import matrix
 from ansible_collections.orchestrator.platform.plugins.module_utils._report import (
     as_json,
     as_junit,
@@ -257,7 +313,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report impo
     show_subject,
     text_lines,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import PATCHABLE, Foreign, Json
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -282,6 +338,17 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "probe_delivery": {"type": "bool", "default": False},
     "probe_scope": {"type": "str", "choices": ["one", "all"], "default": "one"},
     "probe_timeout": {"type": "int", "default": 30},
+    "runtime_scope": {"type": "bool", "default": False},
+    "rbac_allowed": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "subject": {"type": "str", "required": True},
+            "checks": {"type": "list", "elements": "str", "default": []},
+        },
+    },
+    "timeout": {"type": "int", "default": 120},
     "fail_on": {"type": "str", "choices": ["error", "warning", "none"], "default": "error"},
     "report_dir": {"type": "path"},
     "threads": {"type": "int", "default": 8},
@@ -305,19 +372,27 @@ def expectation(params: dict[str, Json]) -> Expectation:
         target_kinds=tuple(params["target_kinds"]),
         target_names=tuple(params["target_names"]),
         watcher_resources=params["watcher_resources"] or {},
+        rbac_allowed=tuple(Allowed(item["subject"], tuple(item["checks"])) for item in params["rbac_allowed"]),
     )
 
 
 def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[str, Json]:
     """Collect, judge, report."""
     watch = Stopwatch()
-    checks = select(params["families"], params["checks"], probe_delivery=params["probe_delivery"] and not check_mode)
+    checks = select(
+        params["families"],
+        params["checks"],
+        probe_delivery=params["probe_delivery"] and not check_mode,
+        runtime_scope=params["runtime_scope"] and not check_mode,
+    )
     collector = Collector(cluster, expectation(params), label_selectors=params["target_label_selectors"])
     view = collector.collect(
         checks, probe_every=params["probe_scope"] == "all", probe_timeout_s=params["probe_timeout"]
     )
     watch.lap("collect_s")
-    found, complete = run_checks(checks, view, lenient=check_mode)
+    # Asked for by itself, the family preflight is the question before an installation.
+    before = all(check.family == "preflight" for check in checks)
+    found, complete = run_checks(checks, view, lenient=check_mode or before)
     findings = list(worst_first(found))
     summary = summarise(found, complete=complete)
     watch.lap("judge_s")
@@ -325,6 +400,8 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
         "changed": False,
         "findings": findings,
         "summary": summary,
+        "matrix": matrix(view) if {"secret-scope", "rbac"} & {check.family for check in checks} else [],
+        "unread": sorted(set(view.snapshot.unread.values())),
         "lines": text_lines(findings, summary),
         "files": [] if check_mode else write_reports(params["report_dir"], findings, summary),
         "api_calls": cluster.calls,
@@ -360,7 +437,7 @@ def main() -> None:
     """Entry point."""
     module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        cluster = Cluster(module, threads=module.params["threads"])
+        cluster = Cluster(module, threads=module.params["threads"], limit_s=module.params["timeout"] or None)
         result = run(module.params, cluster, check_mode=module.check_mode)
     except PlatformError as exc:  # the only place where an error becomes a failed task
         module.fail_json(msg=str(exc), **exc.details)

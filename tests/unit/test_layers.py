@@ -15,10 +15,12 @@ PREFIX = "ansible_collections.orchestrator.platform.plugins.module_utils."
 # From the bottom up; a file imports only from layers below it, or from files named before it in its own layer.
 PURE = [
     "_errors", "_versions", "_chart_names", "_quantities", "_workloads", "_redact", "_fields", "_merge", "_snippet",
-    "_rollout", "_outcomes", "_overrides", "_mounting", "_pod_security", "_jobs", "_sidecar", "_inspection", "_yaml", "_manifests", "_snapshot", "_findings", "_checks_chart", "_checks_runtime", "_checks_secrets", "_catalogue", "_report",
-    "_preflight", "_batches",
+    "_rollout", "_outcomes", "_overrides", "_mounting", "_pod_security", "_jobs", "_sidecar", "_inspection", "_yaml",
+    "_manifests", "_secret_paths", "_rbac", "_snapshot", "_findings", "_preflight", "_checks_preflight", "_checks_chart",
+    "_checks_runtime", "_checks_resources", "_checks_secrets", "_checks_rbac", "_catalogue", "_matrix", "_report",
+    "_batches",
 ]  # fmt: skip
-TRANSPORT = ["_cluster", "_waiting", "_collect", "_applying", "_selection", "_injection", "_survey"]
+TRANSPORT = ["_kubeconfig", "_cluster", "_waiting", "_collect", "_applying", "_selection", "_injection", "_survey"]
 ORDER = [*PURE, *TRANSPORT]
 # What would make a pure file talk to somebody.
 OUTSIDE = {
