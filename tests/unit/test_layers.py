@@ -15,10 +15,10 @@ PREFIX = "ansible_collections.orchestrator.platform.plugins.module_utils."
 # From the bottom up; a file imports only from layers below it, or from files named before it in its own layer.
 PURE = [
     "_errors", "_versions", "_chart_names", "_quantities", "_workloads", "_redact", "_fields", "_snippet", "_rollout",
-    "_sidecar", "_snapshot", "_findings", "_checks_chart", "_checks_runtime", "_checks_secrets", "_catalogue", "_report",
-    "_preflight",
+    "_sidecar", "_snapshot", "_findings", "_entries", "_kinds", "_rules", "_suppressions", "_checks_chart", "_checks_runtime",
+    "_checks_secrets", "_catalogue", "_preflight", "_measures", "_report", "_report_page", "_report_html",
 ]  # fmt: skip
-TRANSPORT = ["_cluster", "_waiting", "_collect"]
+TRANSPORT = ["_cluster", "_waiting", "_collect", "_extra_lists", "_report_files"]
 ORDER = [*PURE, *TRANSPORT]
 # What would make a pure file talk to somebody.
 OUTSIDE = {
