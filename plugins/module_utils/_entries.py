@@ -45,6 +45,10 @@ def entries_of_text(text: str, source: str) -> list[Entry]:
         if not isinstance(root, yaml.SequenceNode):
             raise PlatformError(f"{source} line {_line(root)}: a list is expected, each item beginning with a dash.")
         return [_entry(node, source) for node in root.value]
+    except RecursionError as exc:
+        raise PlatformError(
+            f"{source} is nested too deeply to be read: a list of mappings of texts is expected."
+        ) from exc
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         place = f"{source} line {mark.line + 1}" if mark else source

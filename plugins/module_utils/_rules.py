@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._entries import Entry, demand
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
@@ -126,12 +126,14 @@ def _compiled(entry: Entry, key: str, text: str) -> Foreign:
         # Of an expression that breaks off the library does not say where.
         place = f"character {position + 1}" if isinstance(position, int) and position < len(text) else "its end"
         raise PlatformError(f"{entry.at(key)}: {key} is no JMESPath expression, at {place}: {text[:120]!r}") from exc
+    except RecursionError as exc:
+        raise PlatformError(f"{entry.at(key)}: {key} is nested too deeply to be read: {text[:120]!r}") from exc
     for problem in _misused_functions(compiled.parsed, jmespath.functions.Functions.FUNCTION_TABLE):
         raise PlatformError(f"{entry.at(key)}: {key}: {problem}: {text[:120]!r}")
     return compiled
 
 
-def _misused_functions(node: Json, table: dict[str, tuple[Foreign, Sequence[dict[str, Foreign]]]]) -> Iterator[str]:
+def _misused_functions(node: Json, table: Mapping[str, Obj]) -> Iterator[str]:
     """Unknown functions and wrong numbers of arguments, which the library would report on evaluation only."""
     if not isinstance(node, dict):
         return
@@ -141,9 +143,9 @@ def _misused_functions(node: Json, table: dict[str, tuple[Foreign, Sequence[dict
         if name not in table:
             yield f"there is no function {name}()"
         else:
-            signature = table[name][1]
-            enough = len(children) >= len(signature) if signature and signature[-1].get("variadic") else None
-            if not (len(children) == len(signature) if enough is None else enough):
+            signature = table[name]["signature"]
+            more = len(children) - len(signature)
+            if more < 0 or (more > 0 and not (signature and signature[-1].get("variadic"))):
                 yield f"the function {name}() takes {len(signature)} arguments, not {len(children)}"
     for child in children:
         yield from _misused_functions(child, table)

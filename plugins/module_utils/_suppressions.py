@@ -111,11 +111,11 @@ def parse_suppressions(entries: Iterable[Entry], known_ids: Collection[str]) -> 
 def _day(entry: Entry) -> datetime.date:
     text = entry.values["expires"].strip()
     try:
-        if len(text) == 10:  # fromisoformat also takes 20261231 and week dates
-            return datetime.date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise PlatformError(f"{entry.at('expires')}: expires is {text[:40]!r}: a day as YYYY-MM-DD is expected.")
+        return datetime.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=datetime.UTC).date()
+    except ValueError as exc:
+        raise PlatformError(
+            f"{entry.at('expires')}: expires is {text[:40]!r}: a day as YYYY-MM-DD is expected."
+        ) from exc
 
 
 def suppress(
