@@ -31,7 +31,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._rollout imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj
 
 LOG_TIMEOUT_S = 20.0
-MAX_TOTAL_BYTES = 64 * 2**20  # of logs that are kept, before compression; arbitrary, about what a ticket takes
+MAX_TOTAL_BYTES = 32 * 2**20  # of logs that are kept, before compression; arbitrary, about what a ticket takes
 _LOGS_AT_ONCE = 64  # read before they are redacted and weighed
 
 

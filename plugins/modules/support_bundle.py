@@ -55,7 +55,7 @@ options:
     type: int
     default: 1000
   log_bytes:
-    description: Bytes of each log at most. All logs together are bounded by 64 MiB.
+    description: Bytes of each log at most. All logs together are bounded by 32 MiB.
     type: int
     default: 262144
   threads:

@@ -303,6 +303,39 @@ def test_shapes_are_those_of_the_watcher():
     assert _redact._SHAPES == redaction._SHAPES
 
 
+SAMPLES = {
+    "private key": KEY,
+    "Discord webhook": WEBHOOK,
+    "password": "redis://user:hunter2@host",
+    "JSON web token": "eyJhbGciOi.eyJzdWIiOiIx.c2lnbmF0dXJl",
+    "Discord bot token": TOKEN,
+    "GitHub token": GITHUB,
+    "GitLab token": "glpat-" + "a1B2" * 6,
+    "Anthropic key": "sk-ant-" + "a1B2" * 6,
+    "API key": "sk_live_" + "a1B2" * 6,
+    "AWS key": "AKIA" + "A1B2" * 4,
+    "Slack token": "xoxb-" + "1234567890",
+    "Google key": "AIza" + "a1B2c" * 7,
+    "registry token": "npm_" + "a1B2" * 9,
+    "bearer token": "Bearer " + "a1B2" * 6,
+    "credentials": "authorization: Basic " + b64("user:password"),
+    "secret value": "client_secret=abc123def456",
+}
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kind, _shape in _redact._SHAPES}))
+def test_every_shape_is_found_between_ordinary_lines(kind):
+    """The shortcut that skips a pattern without its text must not skip one that has it."""
+    text = f"first\nbefore {SAMPLES[kind]} after\nlast"
+    shown = Redactor().text(text)
+    assert "<" in shown
+    assert SAMPLES[kind].split()[-1] not in shown
+    assert shown.startswith("first\nbefore ")
+    assert shown.endswith("last")
+    expected = redaction.Redactor()(text)
+    assert (redaction.mark(kind) in expected) or kind in ("Discord webhook", "Discord bot token")
+
+
 @given(
     value=st.text(min_size=12, max_size=60).filter(lambda text: len(text.strip()) >= 12), before=st.text(max_size=20)
 )
