@@ -301,27 +301,16 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._cluster imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._collect import Collector
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._extra_lists import collect_extra
-from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
-    Check,
-    run_checks,
-    show_subject,
-    summarise,
-    worst_first,
-)
-from ansible_collections.orchestrator.platform.plugins.module_utils._measures import arrivals, uses
-from ansible_collections.orchestrator.platform.plugins.module_utils._report import Report, show_counts, text_lines
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check, show_subject
+from ansible_collections.orchestrator.platform.plugins.module_utils._judge import judge
+from ansible_collections.orchestrator.platform.plugins.module_utils._report import show_counts, text_lines
 from ansible_collections.orchestrator.platform.plugins.module_utils._report_files import (
     read_entries,
     write_reports,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rules import Rule, as_check, parse_rules
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation, View
-from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import (
-    Suppression,
-    checks_of_rows,
-    parse_suppressions,
-    suppress,
-)
+from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import parse_suppressions
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Json
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -389,7 +378,8 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
     )
     view = picture(params, cluster, checks, rules)
     watch.lap("collect_s")
-    report = judge(view, checks, suppressions, fail_on=params["fail_on"], lenient=check_mode)
+    now = datetime.datetime.now(datetime.UTC)
+    report = judge(view, checks, suppressions, fail_on=params["fail_on"], lenient=check_mode, now=now)
     watch.lap("judge_s")
     result: dict[str, Json] = {
         "changed": False,
@@ -418,34 +408,6 @@ def picture(params: dict[str, Json], cluster: Cluster, checks: tuple[Check, ...]
     chosen = {check.id for check in checks}
     collect_extra(cluster, view, [rule.listing for rule in rules if rule.id in chosen])
     return view
-
-
-def judge(
-    view: View, checks: tuple[Check, ...], suppressions: list[Suppression], *, fail_on: str, lenient: bool
-) -> Report:
-    """Run the checks, then look at the suppressions with what they found."""
-    now = datetime.datetime.now(datetime.UTC)
-    found, complete = run_checks(checks, view, lenient=lenient)
-    found, rows = suppress(found, suppressions, run={check.id for check in checks}, today=now.date())
-    about_rows = checks_of_rows(rows, complete=complete)
-    found += run_checks(about_rows, view, lenient=lenient)[0]
-    return Report(
-        findings=list(worst_first(found)),
-        summary=summarise(found, complete=complete),
-        fail_on=fail_on,
-        suppressions=rows,
-        matrix=[],
-        usage=uses(view),
-        delivery=arrivals(view),
-        about={
-            "time": now.isoformat(timespec="seconds"),
-            "release": view.expect.release,
-            "monitor_namespace": view.expect.monitor_namespace,
-            "agent_namespaces": list(view.expect.agent_namespaces),
-            "kubernetes": view.snapshot.server_version,
-        },
-        titles={check.id: check.title for check in [*checks, *about_rows]},
-    )
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ PURE = [
     "_errors", "_versions", "_chart_names", "_quantities", "_workloads", "_redact", "_fields", "_snippet", "_rollout",
     "_sidecar", "_snapshot", "_findings", "_entries", "_kinds", "_rules", "_suppressions", "_checks_chart", "_checks_runtime",
     "_checks_secrets", "_catalogue", "_preflight", "_measures", "_report", "_report_page", "_report_html",
-    "_bundle",
+    "_judge", "_bundle",
 ]  # fmt: skip
 TRANSPORT = ["_cluster", "_waiting", "_collect", "_extra_lists", "_report_files", "_bundle_collect", "_archive"]
 ORDER = [*PURE, *TRANSPORT]

@@ -7,10 +7,12 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS as ALL_CHECKS
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import manual
 from ansible_collections.orchestrator.platform.plugins.module_utils._entries import entries_of_text, inline_entries
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import breaks, run_checks, subject
+from ansible_collections.orchestrator.platform.plugins.module_utils._judge import judge
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation, Snapshot, View
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import (
     CHECKS,
@@ -158,3 +160,23 @@ def test_a_secret_in_a_reason_is_not_repeated():
 @pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
 def test_both_checks_have_their_page(check):
     assert f"\n## {check.id}\n" in manual()
+
+
+def test_judging_puts_it_all_together(snapshot, expect):
+    """Checks, suppressions and what the suppressions say themselves are one report, in its published shape."""
+    snapshot.objects[("deployments", "agents")][0]["spec"]["template"]["spec"]["initContainers"][0]["resources"] = {}
+    view, now = View(snapshot, expect), datetime.datetime(2026, 11, 22, 8, tzinfo=datetime.UTC)
+    known = {check.id for check in ALL_CHECKS}
+    entries = [
+        {**GOOD, "id": "resources/limits", "subject": "Deployment agents/coder, *"},
+        {**GOOD, "id": "probes/answers"},
+        {**GOOD, "id": "resources/requests", "subject": "*", "expires": "2026-11-21"},
+    ]
+    items = parse_suppressions(inline_entries(enumerate(entries), "suppressions"), known)
+    report = judge(view, ALL_CHECKS, items, fail_on="error", lenient=False, now=now)
+    assert {item["id"] for item in report.findings if "suppressed" in item} == {"resources/limits"}
+    assert {item["id"] for item in report.findings if item["verdict"] == "warn"} == {check.id for check in CHECKS}
+    assert "resources/limits" not in {item["id"] for item in report.broken}
+    assert "resources/requests" in {item["id"] for item in report.broken}
+    assert (report.summary["suppressed"], report.about["time"]) == (1, "2026-11-22T08:00:00+00:00")
+    assert report.titles["report/suppression-expired"] == "No suppression has expired"
