@@ -63,6 +63,17 @@ def read_junit(files: t.Iterable[Path]) -> Counts:
     return total
 
 
+def read_failures(files: t.Iterable[Path]) -> list[str]:
+    """One line a failed test: its name and the first line of its message."""
+    lines = []
+    for file in files:
+        for case in ElementTree.parse(file).getroot().iter("testcase"):  # noqa: S314 - our own tools wrote it
+            for fault in [*case.findall("failure"), *case.findall("error")]:
+                first = ((fault.get("message") or fault.text or "").strip().splitlines() or [""])[0]
+                lines.append(f"{case.get('classname')}::{case.get('name')}: {first[:200]}")
+    return lines
+
+
 def pytest_step(name: str, *paths: str, cwd: Path = ROOT, workers: int = 0) -> Step:
     """A pytest run whose report is `<name>.xml`; workers > 0 spreads it over processes."""
     spread = ["-n", str(workers)] if workers else []
@@ -202,6 +213,7 @@ def main() -> int:
     options = parser.parse_args()
     JUNIT.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[str, str, Counts, float]] = []
+    failed_reports: set[Path] = set()
     for stage in options.stages:
         try:
             steps = steps_of(stage, options.scenario)
@@ -211,10 +223,16 @@ def main() -> int:
             continue
         for step in steps:
             started = time.monotonic()
-            rows.append((stage, step.name, run_step(step), time.monotonic() - started))
+            counts = run_step(step)
+            rows.append((stage, step.name, counts, time.monotonic() - started))
+            if counts.failed and step.junit:
+                failed_reports.update(JUNIT.glob(step.junit))
     print(f"\n{'stage':<10}{'step':<28}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
     for stage, name, counts, seconds in rows:
         print(f"{stage:<10}{name:<28}{counts.passed:>8}{counts.failed:>8}{counts.skipped:>9}{seconds:>9.0f}")
+    # Last of all, where the end of a long log is all that somebody sees.
+    for line in read_failures(sorted(failed_reports)):
+        print(f"failed: {line}")
     total = sum((counts for _stage, _name, counts, _seconds in rows), Counts())
     print(f"\n{total}", flush=True)
     return 1 if total.failed else 0

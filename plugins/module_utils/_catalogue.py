@@ -15,6 +15,9 @@ from collections.abc import Iterable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_chart,
+    _checks_preflight,
+    _checks_rbac,
+    _checks_resources,
     _checks_runtime,
     _checks_secrets,
     _suppressions,
@@ -22,9 +25,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils import (
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
 
-CHECKS: tuple[Check, ...] = tuple(
-    item for part in (_checks_chart, _checks_runtime, _checks_secrets) for item in part.CATALOGUE.checks
-)
+_PARTS = (_checks_preflight, _checks_chart, _checks_runtime, _checks_resources, _checks_secrets, _checks_rbac)
+CHECKS: tuple[Check, ...] = tuple(item for part in _PARTS for item in part.CATALOGUE.checks)
 FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(item.family for item in CHECKS))
 
 _SCOPES = {
@@ -35,13 +37,28 @@ _SCOPES = {
 }
 
 
+# Run only when asked for: what posts a message, what runs commands in containers, what concerns who deploys.
+_OPT_IN = {
+    "delivery/probe-line": "probe_delivery",
+    "secret-scope/runtime-env": "runtime_scope",
+    "secret-scope/runtime-mounts": "runtime_scope",
+    "preflight/permission": "preflight",
+}
+
+
 def select(
-    families: Iterable[str], ids: Iterable[str], *, probe_delivery: bool, rules: tuple[Check, ...] = ()
+    families: Iterable[str],
+    ids: Iterable[str],
+    *,
+    probe_delivery: bool,
+    runtime_scope: bool = False,
+    rules: tuple[Check, ...] = (),
 ) -> tuple[Check, ...]:
     """The checks of these families and ids, all when both are empty; raises PlatformError on an unknown id.
 
-    `rules` are the user's own, chosen from like the others. delivery/probe-line posts a message, so it runs only when
-    asked for by `probe_delivery`.
+    `rules` are the user's own, chosen from like the others. delivery/probe-line posts a message, and the runtime part
+    of the secret scope runs commands in containers: both need their option besides. preflight/permission needs to be
+    named, by itself or by its family.
     """
     wanted_families, wanted_ids = set(families), set(ids)
     offered = (*CHECKS, *rules)
@@ -49,11 +66,11 @@ def select(
     if unknown:
         raise PlatformError(f"There is no check or family {', '.join(sorted(unknown))}; docs/checks.md lists them.")
     everything = not wanted_families and not wanted_ids
+    given = {"probe_delivery": probe_delivery, "runtime_scope": runtime_scope, "preflight": not everything, "": True}
     return tuple(
         item
         for item in offered
-        if (everything or item.family in wanted_families or item.id in wanted_ids)
-        and (probe_delivery or item.id != "delivery/probe-line")
+        if (everything or item.family in wanted_families or item.id in wanted_ids) and given[_OPT_IN.get(item.id, "")]
     )
 
 

@@ -2,13 +2,14 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 #
 # Private to this collection: names and behaviour may change in any release.
-"""Families preflight, chart and injection: is everything there, and is it the current version? Pure."""
+"""Families chart and injection: is everything there, and is it the current version? Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
+from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
     NO_BOT_EXPECTED,
     Catalogue,
@@ -19,16 +20,19 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     passed,
     skipped,
     subject,
-    unreadable,
     warned,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import rolled_out, selects
-from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import reason_to_skip
+from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
+    Options,
+    plan_present,
+    reason_to_skip,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import LABEL_INSTANCE, Bearer, View
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import snippet_of_config_map
-from ansible_collections.orchestrator.platform.plugins.module_utils._versions import FLOOR, parse_version, show_version
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     ANNOTATION_HASH,
+    Obj,
     annotation,
     containers_of,
     dig,
@@ -42,59 +46,6 @@ check = CATALOGUE.add
 _STANDARD_LABELS = tuple(
     "app.kubernetes.io/" + name for name in ("name", "instance", "version", "component", "part-of", "managed-by")
 )
-
-
-@check(
-    "preflight/api-version",
-    title="The API server and every kubelet are of a supported version",
-    scope="cluster",
-    needs=("version", "nodes"),
-    protects="fields that an older Kubernetes drops without a word, above all the native sidecar's restart policy",
-    decided="The version of the API server and the kubelet version of each node are compared with the floor, 1.29.",
-    mend="Upgrade the cluster to Kubernetes 1.29 or newer.",
-)
-def api_version(view: View, _namespace: str) -> Iterator[Result]:
-    """Compare versions with the floor."""
-    snapshot = view.snapshot
-    found = []
-    for name, what, texts in (
-        ("API server", "version", [snapshot.server_version]),
-        ("kubelet", "nodes", snapshot.kubelet_versions),
-    ):
-        reason = snapshot.unread.get((what, ""))
-        if reason is not None:
-            yield unreadable(subject("Cluster", name=name), reason)
-        else:
-            found += [(name, text) for text in texts]
-    for name, text in found:
-        who = subject("Cluster", name=name)
-        try:
-            version = parse_version(text)
-        except ValueError:
-            yield skipped(who, f"version {text[:40]!r} cannot be read")
-            continue
-        yield decided(
-            who, None if version >= FLOOR else f"{show_version(version)} is older than {show_version(FLOOR)}", text
-        )
-
-
-@check(
-    "preflight/namespaces",
-    title="Every namespace in view exists",
-    scope="cluster",
-    protects="a mistyped namespace, in which every other check would find nothing and so nothing wrong",
-    decided="Each configured namespace is read by name.",
-    mend="Create the namespace (role secrets does), or correct platform_monitor_namespace, platform_agent_namespaces.",
-)
-def namespaces(view: View, _namespace: str) -> Iterator[Result]:
-    """Look each namespace up."""
-    for name, obj in view.snapshot.namespaces.items():
-        if obj == {}:
-            yield unreadable(subject("Namespace", name, name), f"no permission to read namespace {name}")
-        elif dig(obj, "status", "phase") == "Terminating":
-            yield failed(subject("Namespace", name, name), "the namespace is being deleted")
-        else:
-            yield decided(subject("Namespace", name, name), None if obj is not None else "there is no such namespace")
 
 
 @check(
@@ -277,6 +228,64 @@ def template_current(view: View, namespace: str) -> Iterator[Result]:
             yield decided(about(bearer), None if same else f"template {found[:12]}, published {snippet.hash[:12]}")
 
 
+# What other checks compare with the published snippet.
+_ELSEWHERE = ("livenessProbe", "readinessProbe", "resources", "securityContext", "ports")
+_ELSEWHERE_ENV = ("BIND_ADDR",)
+
+
+@check(
+    "injection/drift",
+    title="What was injected is as it was injected",
+    scope="agents",
+    needs=("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "configmaps"),
+    protects="a sidecar of the right hash that somebody has edited since: another image, other arguments",
+    decided="Where the template's hash is the published one and role sidecar owns the sidecar, the containers, volumes "
+    "and the agent's mount are those that it would apply now. Probes, resources, security context and ports have "
+    "checks of their own.",
+    mend="Run role sidecar again; a conflict it reports names the manager that has to give way.",
+)
+def drift(view: View, namespace: str) -> Iterator[Result]:
+    """Ask the module's own plan what it would change."""
+    watcher, bridge = view.our_names()
+    snippet = view.snippet
+    for bearer, found in _injected(view, namespace):
+        if snippet is None or found != snippet.hash or bearer.kind == "Job":
+            continue
+        native = any(item.get("name") == watcher for item in bearer.spec.get("initContainers") or [])
+        options = Options(native=native, bridge=find_container(bearer.spec, bridge) is not None)
+        plan = plan_present(bearer.obj, bearer.kind, snippet, options, view.snapshot.namespaces.get(namespace))
+        if plan.outcome == "unchanged":
+            yield passed(about(bearer))
+        elif plan.outcome == "updated" and plan.body is not None:
+            wanted = dig(pod_template(plan.body, bearer.kind), "spec") or {}
+            yield decided(about(bearer), "; ".join(_differences(bearer.spec, wanted)) or None)
+        elif plan.outcome == "injected":
+            yield skipped(about(bearer), "the sidecar is not role sidecar's: its owner includes it")
+        else:
+            yield skipped(about(bearer), f"{plan.code}: {plan.message}")
+
+
+def _differences(live: Obj, wanted: Obj) -> Iterator[str]:
+    for place in ("initContainers", "containers"):
+        for container in wanted.get(place) or []:
+            name = container["name"]
+            there: Obj = next((item for item in live.get(place) or [] if item.get("name") == name), {})
+            keys = [key for key, value in _compared(container).items() if not covers(there.get(key), value, key)]
+            if keys:
+                yield f"{name}: {', '.join(keys)}"
+    volumes = wanted.get("volumes") or []
+    gone = [item["name"] for item in volumes if not covers(live.get("volumes"), [item], "volumes")]
+    if gone:
+        yield f"volumes: {', '.join(gone)}"
+
+
+def _compared(container: Obj) -> Obj:
+    kept = {key: value for key, value in container.items() if key not in _ELSEWHERE}
+    if "env" in kept:
+        kept["env"] = [item for item in kept["env"] if item.get("name") not in _ELSEWHERE_ENV]
+    return kept
+
+
 @check(
     "injection/pods-current",
     title="Running pods are of their workload's current template",
@@ -289,9 +298,15 @@ def template_current(view: View, namespace: str) -> Iterator[Result]:
 )
 def pods_current(view: View, namespace: str) -> Iterator[Result]:
     """Match pods with workloads by selector."""
-    injected = [item for item in _injected(view, namespace) if item[0].kind not in ("CronJob", "Job")]
+    # By one label of each selector: comparing every pod with every workload is slow where there are a thousand.
+    injected: dict[tuple[str, str] | None, list[tuple[Bearer, str]]] = {}
+    for item in _injected(view, namespace):
+        if item[0].kind not in ("CronJob", "Job"):
+            first = next(iter((dig(item[0].obj, "spec", "selector", "matchLabels") or {}).items()), None)
+            injected.setdefault(first, []).append(item)
     for pod in view.pods(namespace):
-        for bearer, wanted in injected:
+        labels = (dig(pod.obj, "metadata", "labels") or {}).items()
+        for bearer, wanted in (item for key in (*labels, None) for item in injected.get(key, [])):
             if selects(dig(bearer.obj, "spec", "selector"), dig(pod.obj, "metadata", "labels")):
                 found = annotation(pod.obj, ANNOTATION_HASH)
                 text = f"pod {(found or 'without hash')[:12]}, template of {bearer.kind} {bearer.name} {wanted[:12]}"

@@ -2,13 +2,12 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 #
 # Private to this collection: names and behaviour may change in any release.
-"""Families probes, resources, security-context, exposure and delivery: do our containers run as specified? Pure."""
+"""Families probes, exposure and delivery: do our containers answer, to whom, and does a message arrive? Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
@@ -24,13 +23,11 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     subject,
     unreadable,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity, same_quantity
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import selects
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     BOT,
     Bearer,
     HttpAnswer,
-    UnreadableError,
     View,
     is_running,
 )
@@ -201,151 +198,6 @@ def _is_ready(pod: Obj, container: str) -> bool:
     return False
 
 
-# -- resources -----------------------------------------------------------------------------------------------------
-
-
-def _published(view: View, name: str) -> Obj | None:
-    snippet = view.snippet
-    if snippet is None:
-        return None
-    if name == snippet.watcher["name"]:
-        return snippet.watcher
-    return snippet.bridge if snippet.bridge is not None and name == snippet.bridge["name"] else None
-
-
-def _resources(view: View, namespace: str, part: str) -> Iterator[Result]:
-    for bearer, _place, container in view.ours(namespace):
-        actual = dig(container, "resources", part) or {}
-        published = _published(view, container["name"])
-        wanted = (dig(published, "resources", part) or {}) if published is not None else {}
-        problem = None
-        missing = [name for name in ("cpu", "memory") if name not in actual]
-        if missing:
-            problem = f"no {part} for {', '.join(missing)}"
-        for name, value in wanted.items():
-            if problem is None and not same_quantity(actual.get(name), value):
-                problem = f"{part}.{name} is {actual.get(name)}, published {value}"
-        yield decided(about(bearer, container), problem, ", ".join(f"{key} {value}" for key, value in actual.items()))
-
-
-@check(
-    "resources/requests",
-    title="Our containers have the published requests",
-    scope="all",
-    needs=(*_WORKLOADS, "pods", "configmaps"),
-    protects="agents squeezed by a neighbour that the scheduler does not know of",
-    decided="requests.cpu and requests.memory are there and equal the published snippet's.",
-    mend="Run role sidecar again, or set resources in the chart's values.",
-)
-def requests(view: View, namespace: str) -> Iterator[Result]:
-    """Compare requests."""
-    return _resources(view, namespace, "requests")
-
-
-@check(
-    "resources/limits",
-    title="Our containers have the published limits",
-    scope="all",
-    needs=(*_WORKLOADS, "pods", "configmaps"),
-    protects="a sidecar that takes memory or CPU from the agent it watches",
-    decided="limits.cpu and limits.memory are there and equal the published snippet's.",
-    mend="Run role sidecar again, or set resources in the chart's values.",
-)
-def limits(view: View, namespace: str) -> Iterator[Result]:
-    """Compare limits."""
-    return _resources(view, namespace, "limits")
-
-
-@check(
-    "resources/memory-limit-as-specified",
-    title="The watcher's resources are the specified figures",
-    scope="agents",
-    needs=(*_WORKLOADS, "pods"),
-    protects="figures loosened everywhere alike: snippet and pods agree with each other and not with the plan",
-    decided="Each figure of watcher_resources equals the container's; by default requests 10m/32Mi, limits 100m/64Mi.",
-    mend="Set resources back in the chart's values, or verify_watcher_resources to what you have decided.",
-)
-def memory_limit_as_specified(view: View, namespace: str) -> Iterator[Result]:
-    """Compare with the user's figures."""
-    watcher, _bridge = view.our_names()
-    for bearer, _place, container in view.containers(namespace, watcher):
-        wrong = [
-            f"{part}.{name} is {dig(container, 'resources', part, name)}, specified {value}"
-            for part, figures in view.expect.watcher_resources.items()
-            for name, value in (figures or {}).items()
-            if not same_quantity(dig(container, "resources", part, name), value)
-        ]
-        yield decided(about(bearer, container), "; ".join(wrong) or None)
-
-
-@check(
-    "resources/within-limits",
-    title="Measured memory use stays below the limit",
-    scope="all",
-    needs=("pods", "usage"),
-    protects="a watcher that is about to be killed for memory",
-    decided="The kubelet's working set of each of our containers is below its memory limit.",
-    mend="Read what grows in the container's /metrics; raise the limit in the chart's values if it has to.",
-)
-def within_limits(view: View, namespace: str) -> Iterator[Result]:
-    """Compare the kubelet's summary with the limit."""
-    reason = view.snapshot.unread.get(("usage", ""))
-    if reason is not None:
-        raise UnreadableError(reason)
-    for bearer, _place, container in view.ours(namespace, pods_only=True):
-        if not is_running(bearer.obj, container["name"]):
-            continue
-        who, limit = about(bearer, container), dig(container, "resources", "limits", "memory")
-        usage = view.snapshot.usage.get((namespace, bearer.name, container["name"]))
-        if usage is None or usage.memory_bytes is None or limit is None:
-            yield skipped(who, "no limit" if limit is None else "the kubelet has not measured it yet")
-            continue
-        text = f"{usage.memory_bytes / 2**20:.1f} MiB of {limit}"
-        yield decided(who, None if Decimal(usage.memory_bytes) < parse_quantity(limit) else text, text)
-
-
-# -- security context ----------------------------------------------------------------------------------------------
-
-
-def _context_problems(container: Obj, spec: Obj) -> Iterator[str]:
-    own, pod = container.get("securityContext") or {}, spec.get("securityContext") or {}
-
-    def inherited(key: str) -> object:
-        return own.get(key) if own.get(key) is not None else pod.get(key)
-
-    if own.get("privileged"):
-        yield "privileged"
-    if own.get("allowPrivilegeEscalation") is not False:
-        yield "allowPrivilegeEscalation is not false"
-    if "ALL" not in (dig(own, "capabilities", "drop") or []):
-        yield "capabilities are not dropped"
-    if [name for name in dig(own, "capabilities", "add") or [] if name != "NET_BIND_SERVICE"]:
-        yield "capabilities are added"
-    if inherited("runAsNonRoot") is not True:
-        yield "runAsNonRoot is not true"
-    if inherited("runAsUser") == 0:
-        yield "runAsUser is 0"
-    if dig(inherited("seccompProfile"), "type") not in ("RuntimeDefault", "Localhost"):
-        yield "no seccomp profile"
-    if own.get("readOnlyRootFilesystem") is not True:
-        yield "the root file system is writable"
-
-
-@check(
-    "security-context/restricted",
-    title="Our containers meet Pod Security restricted, with a read-only root",
-    scope="all",
-    needs=(*_WORKLOADS, "pods"),
-    protects="a watcher that, once taken over, could do more than read a transcript and post to one webhook",
-    decided="Privilege escalation, capabilities, user, seccomp profile and root file system of each of our containers.",
-    mend="Take securityContext back to the chart's default; it is not to be overridden.",
-)
-def restricted(view: View, namespace: str) -> Iterator[Result]:
-    """Check each rule of the level restricted that a container can break."""
-    for bearer, _place, container in view.ours(namespace):
-        yield decided(about(bearer, container), "; ".join(_context_problems(container, bearer.spec)) or None)
-
-
 # -- exposure ------------------------------------------------------------------------------------------------------
 
 
@@ -420,6 +272,39 @@ def no_service(view: View, namespace: str) -> Iterator[Result]:
 def _template_labels(bearer: Bearer) -> Obj:
     place = ("spec", "jobTemplate", "spec", "template") if bearer.kind == "CronJob" else ("spec", "template")
     return dig(bearer.obj, *place, "metadata", "labels") or {}
+
+
+@check(
+    "exposure/network-policy",
+    title="Where NetworkPolicies are in use, one limits who reaches the bot",
+    scope="monitor",
+    needs=("networkpolicies", *_WORKLOADS),
+    severity="info",
+    protects="the bot's health, metrics and create action, which every pod of the cluster can reach without one",
+    decided="One of the namespace's NetworkPolicies, if there are any, is of type Ingress and selects the bot's pods. "
+    "Whether the network enforces it cannot be seen from here.",
+    mend="Add one that lets in the orchestrator and your metrics collector, on port 8080.",
+)
+def network_policy(view: View, namespace: str) -> Iterator[Result]:
+    """Match policies with the bot's labels."""
+    bot = view.bot_deployment()
+    if bot is None:
+        yield skipped(subject("Namespace", namespace, namespace), "there is no bot")
+        return
+    who = subject("Deployment", namespace, bot["metadata"]["name"])
+    labels = dig(bot, "spec", "template", "metadata", "labels") or {}
+    policies = view.objects("networkpolicies", namespace)
+    names = [item["metadata"]["name"] for item in policies if _takes_in(dig(item, "spec") or {}, labels)]
+    if not policies:
+        yield skipped(who, "there is no NetworkPolicy in this namespace")
+        return
+    yield decided(who, None if names else "no NetworkPolicy selects its pods", ", ".join(names))
+
+
+def _takes_in(spec: Obj, labels: Obj) -> bool:
+    selector = spec.get("podSelector") or {}
+    # Ingress is the default type. An empty selector takes every pod.
+    return "Ingress" in (spec.get("policyTypes") or ["Ingress"]) and (not selector or selects(selector, labels))
 
 
 # -- delivery ------------------------------------------------------------------------------------------------------

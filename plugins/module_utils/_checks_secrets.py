@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-import typing as t
+import posixpath
+import re
 from collections.abc import Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
@@ -22,103 +23,44 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import secret_kind
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
-    BOT,
     Bearer,
+    Inside,
     UnreadableError,
     View,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, containers_of, dig
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    Obj,
+    annotation,
+    containers_of,
+    dig,
+)
 
 CATALOGUE = Catalogue()
 check = CATALOGUE.add
 
 _WORKLOADS = ("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs")
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 (a path)
+_ACCOUNT_TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 (a type)
 # Shorter values are not searched for: they would be found by accident.
 _MIN_SEARCHED = 8
 
 
-class Reference(t.NamedTuple):
-    """One way from a pod spec to a Secret; `container` is "" where it belongs to the pod as a whole."""
-
-    path: str  # env, env-from, volume, projected, image-pull
-    container: str
-    secret: str
-    where: str
-
-
-def references(spec: Obj) -> Iterator[Reference]:
-    """Every reference to a Secret in a pod spec, over all three container lists."""
-    for place, container in containers_of(spec):
-        name = container.get("name", "")
-        for entry in container.get("env") or []:
-            secret = dig(entry, "valueFrom", "secretKeyRef", "name")
-            if secret:
-                yield Reference("env", name, secret, f"{place}/{name} env {entry.get('name')}")
-        for entry in container.get("envFrom") or []:
-            secret = dig(entry, "secretRef", "name")
-            if secret:
-                yield Reference("env-from", name, secret, f"{place}/{name} envFrom")
-    for volume in spec.get("volumes") or []:
-        yield from _volume_references(volume, spec)
-    for entry in spec.get("imagePullSecrets") or []:
-        yield Reference("image-pull", "", entry.get("name", ""), "imagePullSecrets")
-
-
-def _volume_references(volume: Obj, spec: Obj) -> Iterator[Reference]:
-    found = [("projected", dig(source, "secret", "name")) for source in dig(volume, "projected", "sources") or []]
-    plain = {key: value for key, value in volume.items() if key != "projected"}
-    found += [("volume", secret) for secret in _secrets_in_volume(plain)]
-    name = volume.get("name", "")
-    readers = [
-        (place, item)
-        for place, item in containers_of(spec)
-        if any(mount.get("name") == name for mount in item.get("volumeMounts") or [])
-    ]
-    for path, secret in found:
-        if not secret:
-            continue
-        for place, item in readers:
-            yield Reference(path, item["name"], secret, f"{place}/{item['name']} mounts volume {name}")
-        if not readers:
-            yield Reference(path, "", secret, f"volume {name}, which no container mounts yet")
-
-
-def _secrets_in_volume(value: Json) -> Iterator[str]:
-    # secret.secretName, azureFile.secretName; secretRef of rbd, cephfs, iscsi, flexVolume, scaleIO, storageos; csi.
-    if not isinstance(value, dict):
-        return
-    for key, item in value.items():
-        if key == "secretName" and isinstance(item, str):
-            yield item
-        elif key in ("secretRef", "nodePublishSecretRef") and dig(item, "name"):
-            yield item["name"]
-        else:
-            yield from _secrets_in_volume(item)
-
-
-def _allowed(view: View, bearer: Bearer, reference: Reference) -> bool:
-    expect = view.expect
-    watcher, _bridge = view.our_names()
-    if reference.path != "env":
-        return False
-    if reference.secret == expect.bot_secret:
-        at_home = bearer.namespace == expect.monitor_namespace and view.is_bot(bearer.obj)
-        return at_home and reference.container == BOT
-    return reference.container == watcher
-
-
-def _scope(view: View, namespace: str, path: str) -> Iterator[Result]:
-    guarded = {view.expect.bot_secret, view.expect.webhook_secret}
-    for bearer in view.bearers(namespace):
+def _scope(view: View, namespace: str, *kinds: str) -> Iterator[Result]:
+    ours = {*view.our_secrets(namespace), view.expect.bot_secret, view.expect.webhook_secret}
+    for bearer, paths in view.paths(namespace):
+        expected = view.expected_paths(bearer)
         wrong = [
-            reference
-            for reference in references(bearer.spec)
-            if reference.path == path and reference.secret in guarded and not _allowed(view, bearer, reference)
+            item
+            for item in paths
+            if item.path in kinds
+            and item.secret in ours
+            and not (item.path == "env" and (item.container, item.secret) in expected)
+            # What follows from a way that must not be is told with that way.
+            and (not item.holder or (item.holder, item.secret) in expected)
         ]
-        for reference in wrong:
-            who = subject(bearer.kind, namespace, bearer.name, reference.container)
-            yield failed(who, f"Secret {reference.secret}: {reference.where}")
+        for item in wrong:
+            who = subject(bearer.kind, namespace, bearer.name, item.container)
+            yield failed(who, f"Secret {item.secret}: {item.where}")
         if not wrong:
             yield passed(about(bearer))
 
@@ -166,7 +108,7 @@ def env_from(view: View, namespace: str) -> Iterator[Result]:
 )
 def volume(view: View, namespace: str) -> Iterator[Result]:
     """Walk volumes."""
-    return _scope(view, namespace, "volume")
+    return _scope(view, namespace, "volume", "csi", "driver")
 
 
 @check(
@@ -198,13 +140,77 @@ def image_pull(view: View, namespace: str) -> Iterator[Result]:
 
 
 @check(
+    "secret-scope/expected-paths",
+    title="Bot and watcher read their own Secret through env",
+    scope="all",
+    needs=_SCOPE_NEEDS,
+    protects="a bot without its token, and a watcher that idles, healthy and silent, in a workload that looks injected",
+    decided="The bot's container has a secretKeyRef in env to the bot's Secret, each watcher one to the webhook's: "
+    "that of webhook_secret, or the one its workload names by annotation.",
+    mend="Take bot and watcher from the chart; run role sidecar again.",
+)
+def expected_paths(view: View, namespace: str) -> Iterator[Result]:
+    """What is missing of the expected."""
+    for bearer, paths in view.paths(namespace):
+        found = {(item.container, item.secret) for item in paths if item.path == "env"}
+        for container, secret in sorted(view.expected_paths(bearer)):
+            problem = None if (container, secret) in found else f"no variable of it refers to Secret {secret}"
+            yield decided(subject(bearer.kind, namespace, bearer.name, container), problem)
+
+
+@check(
+    "secret-scope/shared-volume",
+    title="No container that holds one of our Secrets can write where another one reads",
+    scope="all",
+    needs=_SCOPE_NEEDS,
+    severity="warning",
+    protects="a Secret handed over as a file, by a mistake or by somebody who has taken over its holder",
+    decided="A volume that may be written (not a Secret, ConfigMap or projected one), mounted without readOnly by a "
+    "container that holds one of our Secrets, and mounted by another one, unless their subPaths keep them apart.",
+    mend="Mount the volume with readOnly in the holder, as the published watcher does with the transcript.",
+)
+def shared_volume(view: View, namespace: str) -> Iterator[Result]:
+    """Follow the volumes of the holders."""
+    return _scope(view, namespace, "shared-volume")
+
+
+@check(
+    "secret-scope/account-token-secret",
+    title="No Secret holds a ServiceAccount's token that never expires",
+    scope="all",
+    needs=("secrets", *_SCOPE_NEEDS),
+    severity="warning",
+    protects="the account's rights in the hands of whoever once read that Secret, long after the pod is gone",
+    decided="Secrets of type kubernetes.io/service-account-token, with the containers that refer to them.",
+    mend="Delete the Secret; pods get a token of their own that expires, kubectl create token makes one for people.",
+)
+def account_token_secret(view: View, namespace: str) -> Iterator[Result]:
+    """Look at the type, and who reads it."""
+    found = [item for item in view.objects("secrets", namespace) if item.get("type") == _ACCOUNT_TOKEN_TYPE]
+    for secret in found:
+        name = secret["metadata"]["name"]
+        readers = [
+            f"{bearer.kind} {bearer.name}: {item.where}"
+            for bearer, paths in view.paths(namespace)
+            for item in paths
+            if item.secret == name
+        ]
+        account = annotation(secret, "kubernetes.io/service-account.name") or "?"
+        text = f"token of ServiceAccount {account}; read by {', '.join(readers) or 'no workload'}"
+        yield failed(subject("Secret", namespace, name), text)
+    if not found:
+        yield passed(subject("Namespace", namespace, namespace))
+
+
+@check(
     "secret-scope/share-process-namespace",
     title="No pod with one of our containers shares its process namespace",
     scope="all",
     needs=_SCOPE_NEEDS,
     protects="the agent reading the watcher's environment under /proc",
-    decided="shareProcessNamespace of pods with our containers, and ephemeral containers that target one of ours.",
-    mend="Set shareProcessNamespace to false, or exclude the workload by annotation.",
+    decided="shareProcessNamespace and hostPID of pods with our containers, and ephemeral containers that target one "
+    "of ours.",
+    mend="Set shareProcessNamespace and hostPID to false, or exclude the workload by annotation.",
 )
 def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:
     """Look at the pod, and at debugging containers aimed at ours."""
@@ -219,8 +225,8 @@ def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:
             yield failed(about(bearer, container), f"ephemeral container {targeting[0]} shares its processes")
         if (bearer.kind, bearer.name) not in seen:
             seen.add((bearer.kind, bearer.name))
-            shared = bearer.spec.get("shareProcessNamespace")
-            yield decided(about(bearer), "shareProcessNamespace is true" if shared else None)
+            shared = next((name for name in ("shareProcessNamespace", "hostPID") if bearer.spec.get(name)), None)
+            yield decided(about(bearer), f"{shared} is true" if shared else None)
 
 
 @check(
@@ -365,3 +371,86 @@ def service_account_token(view: View, namespace: str) -> Iterator[Result]:
             if any(source.get("serviceAccountToken") for source in dig(item, "projected", "sources") or [])
         }
         yield decided(about(bearer, container), "the API token is mounted" if mounted & tokens else None)
+
+
+# -- read inside running containers, opt-in --------------------------------------------------------------------------
+
+# What the kubelet and the container runtime mount into every container.
+_RUNTIME_MOUNTS = re.compile(
+    r"/|/(?:proc|sys|dev)(?:/.*)?|/etc/(?:hosts|hostname|resolv\.conf)|/run/\.containerenv|/dev/termination-log"
+)
+
+
+def _entered(view: View, namespace: str) -> Iterator[tuple[Bearer, Obj, Inside]]:
+    for bearer in view.pods(namespace):
+        for _place, container in containers_of(bearer.spec):
+            inside = view.snapshot.inside.get((namespace, bearer.name, container.get("name", "")))
+            if inside is not None:
+                yield bearer, container, inside
+
+
+def _secret_variables(view: View) -> set[str]:
+    return {view.expect.bot_key, "BOT_TOKEN", "BOT_API_TOKEN", view.webhook_key(), "DISCORD_WEBHOOK_URL"}
+
+
+@check(
+    "secret-scope/runtime-env",
+    title="Running containers have the variables their pod names, and none of our Secrets' beside",
+    scope="agents",
+    needs=("pods", "configmaps", "deployments", "inside"),
+    protects="a credential that arrives past the pod spec: from the image, an entry point or a hook of the runtime",
+    decided="Opt-in (runtime_scope): the names, never the values, of the variables of process 1 in each container of "
+    "pods with a watcher, read by exec. The name of a variable that holds one of our Secrets has to be in the pod.",
+    mend="Find out who sets the variable: the image, its entry point, or a hook on the node.",
+)
+def runtime_env(view: View, namespace: str) -> Iterator[Result]:
+    """Compare names in the process with names in the pod."""
+    secret_names = _secret_variables(view)
+    for bearer, container, inside in _entered(view, namespace):
+        who = about(bearer, container)
+        if inside.unread:
+            yield unreadable(who, inside.unread)
+            continue
+        named = {entry.get("name", "") for entry in container.get("env") or []}
+        beside = sorted((inside.env & secret_names) - named)
+        # An optional reference to a Secret that is not there leaves its variable out.
+        plain = {entry.get("name", "") for entry in container.get("env") or [] if "valueFrom" not in entry}
+        missing = sorted(plain - inside.env)
+        problem = f"not named by the pod: {', '.join(beside)}" if beside else None
+        if missing and problem is None:
+            problem = f"named by the pod and not there: {', '.join(missing)}"
+        yield decided(who, problem, f"{len(inside.env)} names")
+
+
+@check(
+    "secret-scope/runtime-mounts",
+    title="Running containers have the mounts their pod names",
+    scope="agents",
+    needs=("pods", "configmaps", "deployments", "inside"),
+    protects="a Secret mounted past the pod spec, and a pod whose mounts were changed after it was judged",
+    decided="Opt-in (runtime_scope): the mount points of process 1 in each container of pods with a watcher, read by "
+    "exec, beside the pod's volumeMounts and what the kubelet and the runtime mount everywhere.",
+    mend="Find out who mounts it: a hook of the container runtime, a privileged pod on the node, or the agent itself.",
+)
+def runtime_mounts(view: View, namespace: str) -> Iterator[Result]:
+    """Compare mount points."""
+    for bearer, container, inside in _entered(view, namespace):
+        who = about(bearer, container)
+        if inside.unread:
+            yield unreadable(who, inside.unread)
+            continue
+        named = {_real(mount.get("mountPath", "")) for mount in container.get("volumeMounts") or []}
+        found = {_real(path) for path in inside.mounts}
+        allowed = named | {_real(container.get("terminationMessagePath", ""))}
+        strange = sorted(path for path in found - allowed if not _RUNTIME_MOUNTS.fullmatch(path))
+        missing = sorted(named - found)
+        problem = f"not named by the pod: {', '.join(strange)}" if strange else None
+        if missing and problem is None:
+            problem = f"named by the pod and not there: {', '.join(missing)}"
+        yield decided(who, problem, f"{len(found)} mounts")
+
+
+def _real(path: str) -> str:
+    # /var/run is a link to /run in most images.
+    normal = posixpath.normpath(path)
+    return normal.removeprefix("/var") if normal.startswith("/var/run/") else normal

@@ -11,7 +11,10 @@ plain JSON over the connection pool beneath it is several times cheaper.
 
 from __future__ import annotations
 
+import email.utils
 import json
+import socket
+import ssl
 import threading
 import time
 import typing as t
@@ -19,18 +22,34 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
+    ApiError,
+    ClusterError,
+    UnreachableError,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json, Obj
 
 PAGE = 500  # objects a list page, kubectl's own chunk size
-CONNECT_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 60.0
+RESTARTS = 2  # of a list whose continue token has expired; the last time it is asked for in one piece
 WATCH_SECONDS = 50  # a watch ends by itself below the read timeout and is begun again
 MIN_ROUND_S = 1.0  # arbitrary: list and watch are begun anew at most this often
 RETRIES = 3
 _RETRY_STATUS = (429, 502, 503, 504)
 _PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+
+class Patience(t.NamedTuple):
+    """How long an answer is waited for, and whether a failed request is tried again."""
+
+    connect_s: float
+    read_s: float
+    retries: int
+
+
+PATIENT = Patience(10.0, 60.0, RETRIES)
+# For the first questions to a cluster: a host that swallows packets must not hold them for minutes.
+HASTY = Patience(4.0, 15.0, 0)
 
 In = t.TypeVar("In")
 Out = t.TypeVar("Out")
@@ -52,15 +71,24 @@ class ExecResult(t.NamedTuple):
 
 
 class Cluster:
-    """One API server. `calls` counts the requests sent, retries not included."""
+    """One API server. `calls` counts the requests sent, retries not included.
 
-    def __init__(self, module: Foreign, *, threads: int = 8) -> None:
+    With `limit_s` everything is to be done within so many seconds: what is asked later raises ClusterError at once.
+    """
+
+    def __init__(
+        self, module: Foreign, *, threads: int = 8, patience: Patience = PATIENT, limit_s: float | None = None
+    ) -> None:
         self.threads = max(1, threads)
         self.calls = 0
+        self.clock_skew_s: float | None = None  # the server's clock ahead of ours, from its first dated answer
+        self._patience = patience
+        self._limit_s = limit_s
+        self._deadline = None if limit_s is None else time.monotonic() + limit_s
         self._lock = threading.Lock()
         self._api = _api_client(module, pool=self.threads + 4)
         self._pool = self._api.rest_client.pool_manager
-        self._host = self._api.configuration.host.rstrip("/")
+        self.host: str = self._api.configuration.host.rstrip("/")
         self._retry, self._http_error = _urllib3()
 
     # -- requests -------------------------------------------------------------------------------------------------
@@ -79,9 +107,22 @@ class Cluster:
             raise
 
     def items(self, path: str, *, metadata_only: bool = False, **params: Json) -> tuple[list[Obj], str]:
-        """All items of a list, page by page, and the resourceVersion of the list."""
+        """All items of a list, page by page, and the resourceVersion of the list.
+
+        A list that takes longer than the server keeps its state (410) is begun anew, at last in one piece.
+        """
+        for restart in range(RESTARTS + 1):
+            limit = {"limit": PAGE} if restart < RESTARTS else {}
+            try:
+                return self._pages(path, {**limit, **params}, metadata_only=metadata_only)
+            except ApiError as exc:
+                if exc.status != 410 or restart == RESTARTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _pages(self, path: str, params: dict[str, Json], *, metadata_only: bool) -> tuple[list[Obj], str]:
         items: list[Obj] = []
-        query = {"limit": PAGE, **params}
+        query = params
         headers = {"Accept": _PARTIAL_LIST} if metadata_only else None
         while True:
             page = _decoded(self._send("GET", path, query, headers=headers))
@@ -90,6 +131,11 @@ class Cluster:
             if not token:
                 return items, (page.get("metadata") or {}).get("resourceVersion", "")
             query = {**query, "continue": token}
+
+    def post(self, path: str, body: Obj) -> Obj:
+        """Create what is not stored, such as an access review; raises ApiError and ClusterError."""
+        headers = {"Content-Type": "application/json"}
+        return _decoded(self._send("POST", path, {}, headers=headers, body=json.dumps(body).encode()))
 
     def apply(self, path: str, body: Obj, *, manager: str, dry_run: bool, whole: bool) -> Obj:
         """Server-side apply, never by force; `whole` asks for the object back instead of its metadata only."""
@@ -172,7 +218,7 @@ class Cluster:
             channel = websocket_call(
                 self._api.configuration,
                 "GET",
-                f"{self._host}/api/v1/namespaces/{namespace}/pods/{pod}/exec",
+                f"{self.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec",
                 headers={name.lower(): value for name, value in self._headers().items()},
                 query_params=[*(("command", word) for word in argv), *query],
                 _preload_content=False,
@@ -211,44 +257,53 @@ class Cluster:
         *,
         headers: dict[str, str] | None = None,
         body: bytes | None = None,
-        timeout_s: float = READ_TIMEOUT_S,
+        timeout_s: float | None = None,
         stream: bool = False,
         retry: bool = True,
     ) -> Foreign:
         self._count()
         query = urlencode({key: value for key, value in params.items() if value not in (None, "")})
-        url = f"{self._host}{path}{('&' if '?' in path else '?') + query if query else ''}"
+        url = f"{self.host}{path}{('&' if '?' in path else '?') + query if query else ''}"
+        timeout, began = self._timeout(timeout_s), time.monotonic()
         try:
             response = self._pool.request(
                 method,
                 url,
                 headers={"Accept": "application/json", **self._headers(), **(headers or {})},
                 body=body,
-                timeout=self._timeout(timeout_s),
+                timeout=timeout,
                 retries=self._retries(retry=retry),
                 preload_content=not stream,
             )
-        except self._http_error as exc:
-            raise ClusterError(
-                f"The API server {self._host} gave no answer ({type(exc).__name__}): "
-                "check that the cluster runs and that kubeconfig and context name it."
-            ) from exc
+        except (self._http_error, OSError) as exc:
+            raise UnreachableError(*explain_failure(exc, self.host, time.monotonic() - began)) from exc
+        if self.clock_skew_s is None:
+            self.clock_skew_s = _skew(response.headers.get("Date"), time.time())
         if stream and response.status != 200:
             raise _api_error(response)
         return response
 
-    def _timeout(self, read_s: float) -> Foreign:
+    def _timeout(self, read_s: float | None) -> Foreign:
+        """Raises ClusterError when the time for everything is over."""
         from urllib3 import Timeout
 
-        return Timeout(connect=CONNECT_TIMEOUT_S, read=read_s)
+        connect_s, read_s = self._patience.connect_s, read_s or self._patience.read_s
+        if self._deadline is not None:
+            left_s = self._deadline - time.monotonic()
+            if left_s <= 0:
+                raise ClusterError(f"the time limit of {self._limit_s:g} s is over")
+            # Tried twice at most, so that both tries end in time.
+            connect_s, read_s = min(connect_s, left_s / 2), min(read_s, left_s / 2)
+        return Timeout(connect=connect_s, read=read_s)
 
     def _retries(self, *, retry: bool) -> Foreign:
-        if not retry:
+        if not retry or not self._patience.retries:
             return False
         # An apply may be sent twice: with the same content it changes nothing.
         return self._retry(
-            total=RETRIES,
+            total=self._patience.retries,
             connect=1,
+            read=None if self._deadline is None else 1,
             status_forcelist=_RETRY_STATUS,
             allowed_methods=None,
             backoff_factor=0.2,
@@ -307,6 +362,51 @@ def _urllib3() -> tuple[Foreign, Foreign]:
     from urllib3.exceptions import HTTPError
 
     return Retry, HTTPError
+
+
+def explain_failure(exc: BaseException, host: str, waited_s: float) -> tuple[str, str]:
+    """What a connection died of, in one sentence, and its remedy."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = exc
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__ or getattr(cause, "reason", None)
+        cause = cause if isinstance(cause, BaseException) else None
+    names = {type(item).__name__ for item in chain}
+    text = " ".join(str(item) for item in chain)
+    if any(isinstance(item, ssl.SSLError) for item in chain) or "SSLError" in names:
+        expired = "has expired" in text
+        why = (
+            "has expired" if expired else "is not signed by the authority the kubeconfig names, or is for another host"
+        )
+        return f"The certificate of the API server {host} {why}.", "Fetch a fresh kubeconfig for this cluster."
+    if any(isinstance(item, socket.gaierror) for item in chain) or "NameResolutionError" in names:
+        return (
+            f"The name of the API server {host} does not resolve.",
+            "Check the server address in the kubeconfig and your VPN.",
+        )
+    if any(isinstance(item, ConnectionRefusedError) for item in chain):
+        return (
+            f"The API server {host} refuses connections: nothing listens there.",
+            "Start the cluster or choose another context.",
+        )
+    if any(isinstance(item, TimeoutError) for item in chain) or names & {"ConnectTimeoutError", "ReadTimeoutError"}:
+        return (
+            f"The API server {host} did not answer within {waited_s:.0f} s.",
+            "Check the network path, VPN and proxy settings.",
+        )
+    return (
+        f"The API server {host} cannot be reached ({type(exc).__name__}).",
+        "Check the server address in the kubeconfig.",
+    )
+
+
+def _skew(date: str | None, now: float) -> float | None:
+    """Seconds by which the date of an answer is ahead of our clock; None where there is no date."""
+    try:
+        return email.utils.parsedate_to_datetime(date or "").timestamp() - now
+    except (TypeError, ValueError):
+        return None
 
 
 def _decoded(response: Foreign) -> Obj:

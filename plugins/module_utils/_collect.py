@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterable
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Answer, Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
+from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import Permission, permissions_needed
+from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Right, Who, access_review
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import bounded
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     ALWAYS_READ,
     BOT,
+    CLUSTER_RESOURCES,
     RESOURCES,
     Delivery,
     Expectation,
     HttpAnswer,
+    Inside,
     Place,
     Snapshot,
     UnreadableError,
@@ -29,7 +33,13 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
     health_port,
     is_running,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Obj, dig
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    KINDS,
+    Obj,
+    containers_of,
+    dig,
+    find_container,
+)
 
 _FILTERS: dict[str, dict[str, str]] = {
     # Helm's records are Secrets of up to a megabyte; their labels say all that is asked.
@@ -38,6 +48,13 @@ _FILTERS: dict[str, dict[str, str]] = {
 }
 _HEALTH_TIMEOUT_S = 5.0
 _MAX_ANSWER = 65536  # characters of a health or metrics answer that are kept
+_MAX_REVIEWS = 5000  # arbitrary: about five seconds of them
+_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_SELF_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_INSIDE_TIMEOUT_S = 10.0
+# GNU cut alone can print names without values: -z takes NUL as the end of a line, -s drops what has no value.
+_ENV_NAMES = ["cut", "-z", "-s", "-d=", "-f1", "/proc/1/environ"]
+_MOUNT_POINTS = ["cut", "-d ", "-f2", "/proc/1/mounts"]
 
 
 class Collector:
@@ -54,12 +71,19 @@ class Collector:
         """Read what these checks need, and no more."""
         needs = {need for check in checks for need in check.needs}
         self._static(needs)
+        self.snapshot.clock_skew_s = self._cluster.clock_skew_s
         # One beside the other: a probe line is mostly waiting, and the others need no time of its container.
         parts: list[Callable[[], None]] = []
+        if "reviews" in needs:
+            parts.append(self._review)
+        if "permissions" in needs:
+            parts.append(self._ask_permissions)
         if "delivery" in needs:
             parts.append(lambda: self._deliver(every=probe_every, timeout_s=probe_timeout_s))
         if needs & {"health", "metrics", "usage"}:
             parts.append(lambda: self._look(needs))
+        if "inside" in needs:
+            parts.append(self._enter)
         self._cluster.each(lambda part: part(), parts)
         return self.view
 
@@ -76,33 +100,46 @@ class Collector:
             if self._selector and namespace in expect.agent_namespaces:
                 jobs += [("selected:" + kind, namespace) for kind in expect.target_kinds]
         jobs += [("version", ""), ("nodes", "")] if needs & {"version", "nodes"} else []
-        self._cluster.each(self._read, jobs)
+        jobs += [(name, "") for name in CLUSTER_RESOURCES if name in needs]
+        failures = [failure for failure in self._cluster.each(self._read, jobs) if failure is not None]
+        # A cluster that answers nothing at all is one error and not a hundred skipped checks.
+        if len(failures) == len(jobs):
+            raise failures[0]
 
-    def _read(self, job: tuple[str, str]) -> None:
+    def _read(self, job: tuple[str, str]) -> ClusterError | None:
+        """Read one list; what cannot be read becomes a reason. The error is given back where there was no answer."""
         what, namespace = job
         try:
-            if what == "namespace":
-                self.snapshot.namespaces[namespace] = self._cluster.find(f"/api/v1/namespaces/{namespace}")
-            elif what == "version":
-                self.snapshot.server_version = self._cluster.get("/version").get("gitVersion", "")
-            elif what == "nodes":
-                nodes, _version = self._cluster.items("/api/v1/nodes")
-                self.snapshot.kubelet_versions = [
-                    dig(node, "status", "nodeInfo", "kubeletVersion") or "" for node in nodes
-                ]
-            elif what.startswith("selected:"):
-                self._select(what.partition(":")[2], namespace)
-            else:
-                self._list(what, namespace)
+            self._fetch(what, namespace)
         except ApiError as exc:
-            if exc.status != 403:
+            if exc.status == 401:
                 raise
             if what == "namespace":
                 self.snapshot.namespaces[namespace] = {}  # it may be there; what is in it may be readable
             else:
-                self.snapshot.unread[(what, namespace)] = (
-                    f"no permission to list {what} in {namespace or 'the cluster'}"
-                )
+                self.snapshot.unread[(what, namespace)] = _why_unread(exc, what, namespace)
+        except ClusterError as exc:
+            if what == "namespace":
+                self.snapshot.namespaces[namespace] = {}
+            else:
+                self.snapshot.unread[(what, namespace)] = f"{what} in {namespace or 'the cluster'}: {exc}"
+            return exc
+        return None
+
+    def _fetch(self, what: str, namespace: str) -> None:
+        if what == "namespace":
+            self.snapshot.namespaces[namespace] = self._cluster.find(f"/api/v1/namespaces/{namespace}")
+        elif what == "version":
+            self.snapshot.server_version = self._cluster.get("/version").get("gitVersion", "")
+        elif what == "nodes":
+            nodes, _version = self._cluster.items("/api/v1/nodes")
+            self.snapshot.kubelet_versions = [dig(node, "status", "nodeInfo", "kubeletVersion") or "" for node in nodes]
+        elif what in CLUSTER_RESOURCES:
+            self.snapshot.objects[(what, "")] = self._cluster.items(f"{CLUSTER_RESOURCES[what]}/{what}")[0]
+        elif what.startswith("selected:"):
+            self._select(what.partition(":")[2], namespace)
+        else:
+            self._list(what, namespace)
 
     def _list(self, resource: str, namespace: str) -> None:
         plural = "secrets" if resource == "releases" else resource
@@ -119,6 +156,48 @@ class Collector:
         )
         names = {item["metadata"]["name"] for item in items}
         t.cast("dict[tuple[str, str], set[str]]", self.snapshot.selected)[(kind, namespace)] = names
+
+    # -- access reviews -------------------------------------------------------------------------------------------
+
+    def _review(self) -> None:
+        """Let the API server decide each right of interest, once for each class of subjects."""
+        access = self.view.access
+        questions = list(access.questions())
+        if len(questions) > _MAX_REVIEWS:
+            # What the objects grant is asked first: an answer there matters most.
+            questions.sort(key=lambda item: access.roles.granted_by(*item) is None)
+            text = f"{len(questions) - _MAX_REVIEWS} of {len(questions)} access reviews were not asked for"
+            self.snapshot.unread[("reviews", "")] = text
+        try:
+            answers = self._in_lots(self._decide, questions[:_MAX_REVIEWS])
+        except ClusterError as exc:
+            refused = isinstance(exc, ApiError) and exc.status == 403
+            why = "create on subjectaccessreviews is not permitted" if refused else str(exc)
+            self.snapshot.unread[("reviews", "")] = why
+        else:
+            self.snapshot.reviews.update(answers)
+
+    def _in_lots(self, ask: Callable[[t.Any], tuple[t.Any, bool]], questions: list[t.Any]) -> dict[t.Any, bool]:
+        # The first one alone: without the permission there is no need for the others.
+        first = [ask(question) for question in questions[:1]]
+        return dict([*first, *self._cluster.each(ask, questions[1:])])
+
+    def _decide(self, question: tuple[Who, Right]) -> tuple[tuple[Who, Right], bool]:
+        answer = self._cluster.post(_REVIEWS, access_review(*question))
+        return question, bool(dig(answer, "status", "allowed"))
+
+    def _ask_permissions(self) -> None:
+        expect = self._expect
+        needed = permissions_needed(expect.monitor_namespace, list(expect.agent_namespaces), create_namespaces=True)
+
+        def ask(item: Permission) -> tuple[Permission, bool]:
+            answer = self._cluster.post(_SELF_REVIEWS, item.review())
+            return item, bool(dig(answer, "status", "allowed"))
+
+        try:
+            self.snapshot.permissions.update(self._in_lots(ask, needed))
+        except ClusterError as exc:
+            self.snapshot.unread[("permissions", "")] = str(exc)
 
     # -- live answers ---------------------------------------------------------------------------------------------
 
@@ -181,6 +260,39 @@ class Collector:
             return f"the kubelet's summary of {node} is not JSON"
         return dict(_usages(pods))
 
+    def _enter(self) -> None:
+        """Read names of variables and mounts in every running container of the pods with a watcher."""
+        watcher, _bridge = self.view.our_names()
+        places: list[Place] = []
+        for namespace in self._expect.agent_namespaces:
+            try:
+                pods = list(self.view.pods(namespace))
+            except UnreadableError:
+                continue
+            places += [
+                (namespace, pod.name, container["name"])
+                for pod in pods
+                if find_container(pod.spec, watcher) is not None
+                for _place, container in containers_of(pod.spec)
+                if is_running(pod.obj, container["name"])
+            ]
+        self.snapshot.inside = dict(self._cluster.each(lambda place: (place, self._look_inside(place)), places))
+
+    def _look_inside(self, place: Place) -> Inside:
+        found = []
+        for argv, end in ((_ENV_NAMES, "\0"), (_MOUNT_POINTS, "\n")):
+            try:
+                result = self._cluster.run_in(*place, argv, timeout_s=_INSIDE_TIMEOUT_S)
+            except ApiError as exc:
+                refused = exc.status == 403
+                return Inside(unread="create on pods/exec is not permitted" if refused else bounded(str(exc)))
+            except ClusterError as exc:
+                return Inside(unread=bounded(str(exc)))
+            if result.code != 0:
+                return Inside(unread=f"the image cannot say: GNU cut is needed (exit status {result.code})")
+            found.append(frozenset(name for name in result.stdout.split(end) if name))
+        return Inside(env=found[0], mounts=found[1])
+
     def _deliver(self, *, every: bool, timeout_s: int) -> None:
         watchers = self._running(bot_too=False)
         if not every:
@@ -209,6 +321,15 @@ class Collector:
             if isinstance(answer, dict) and "delivered" in answer:
                 return _delivery(answer)
         return Delivery(delivered=False, seconds=None, error=f"the probe gave no answer (exit status {result.code})")
+
+
+def _why_unread(exc: ApiError, what: str, namespace: str) -> str:
+    where = namespace or "the cluster"
+    if exc.status == 403:
+        return f"no permission to list {what} in {where}"
+    if exc.status == 404:
+        return f"the API server knows no {what}"
+    return f"{what} in {where} could not be listed (HTTP {exc.status}): {bounded(str(exc))}"
 
 
 def why_not_passed_on(answer: Answer) -> str:

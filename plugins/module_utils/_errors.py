@@ -25,6 +25,15 @@ class ClusterError(PlatformError):
     """The API server could not be reached or gave no usable answer."""
 
 
+class UnreachableError(ClusterError):
+    """No connection, or no answer in time: `evidence` says what happened, `hint` what to do."""
+
+    def __init__(self, evidence: str, hint: str) -> None:
+        super().__init__(f"{evidence} {hint}")
+        self.evidence = evidence
+        self.hint = hint
+
+
 class ApiError(ClusterError):
     """The API server answered with a Status object: `status` is the HTTP code, `body` the Status (or {})."""
 

@@ -180,15 +180,16 @@ def run_checks(checks: Iterable[Check], view: View, *, lenient: bool = False) ->
     """All findings, and whether the picture was complete (nothing was skipped because it could not be read).
 
     `lenient` is check mode: before the platform is installed nothing can fail, nor in a namespace that is still to be
-    made, so failures there become skips.
+    made, so failures there become skips. What the family preflight finds holds before the installation too.
     """
-    soften = lenient and not view.installed
+    early = lenient and not view.installed
     findings: list[Finding] = []
     complete = True
     for check in checks:
         for namespace in _namespaces(check, view):
             rows, read = _run_one(check, view, namespace)
             complete = complete and read
+            soften = early and check.family != "preflight"
             findings += [_finding(check, row, soften=soften or (lenient and _absent(row, view))) for row in rows]
     return _folded(findings), complete
 

@@ -14,6 +14,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     summarise,
     worst_first,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import matrix
 from ansible_collections.orchestrator.platform.plugins.module_utils._measures import arrivals, uses
 from ansible_collections.orchestrator.platform.plugins.module_utils._report import Report
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
@@ -43,7 +44,7 @@ def judge(
         summary=summarise(found, complete=complete),
         fail_on=fail_on,
         suppressions=rows,
-        matrix=[],
+        matrix=matrix(view) if {"secret-scope", "rbac"} & {check.family for check in checks} else [],
         usage=uses(view),
         delivery=arrivals(view),
         about={

@@ -50,6 +50,15 @@ class Permission(t.NamedTuple):
         kind = f"{self.resource}.{self.group}" if self.group else self.resource
         return f"{self.verb} {kind}{'/' + self.subresource if self.subresource else ''}"
 
+    def review(self) -> Obj:
+        """The SelfSubjectAccessReview that asks for it."""
+        names = ("verb", "group", "resource", "subresource", "namespace")
+        return {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {name: getattr(self, name) for name in names}},
+        }
+
 
 def finding(
     check: str, who: Subject, verdict: str, evidence: str, hint: str = "", *, severity: str = "error"

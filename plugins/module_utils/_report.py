@@ -22,6 +22,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     show_subject,
     worst_first,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import Row as Cell
 from ansible_collections.orchestrator.platform.plugins.module_utils._measures import Arrival, Use
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import Row
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
@@ -39,7 +40,7 @@ class Report(t.NamedTuple):
     summary: dict[str, t.Any]
     fail_on: str
     suppressions: list[Row]
-    matrix: list[dict[str, Json]]  # rows subject, secret, path, via, expected, found
+    matrix: list[Cell]
     usage: list[Use]
     delivery: list[Arrival]
     about: dict[str, Json]  # when, of what

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import html
 import itertools
-import typing as t
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, show_subject, worst_first
+from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import Row as Cell
 from ansible_collections.orchestrator.platform.plugins.module_utils._measures import Arrival, Use
 from ansible_collections.orchestrator.platform.plugins.module_utils._report import Report, show_counts
 from ansible_collections.orchestrator.platform.plugins.module_utils._report_page import page
@@ -84,13 +84,13 @@ def _head(report: Report) -> str:
 # -- secret scope --------------------------------------------------------------------------------------------------
 
 
-def _matrix(rows: list[dict[str, Json]]) -> str:
+def _matrix(rows: list[Cell]) -> str:
     if not rows:
         return ""
     secrets = sorted({str(row["secret"]) for row in rows})
-    cells: dict[str, dict[str, list[dict[str, Json]]]] = {}
+    cells: dict[str, dict[str, list[Cell]]] = {}
     for row in rows:
-        cells.setdefault(_who(row["subject"]), {}).setdefault(str(row["secret"]), []).append(row)
+        cells.setdefault(show_subject(row["subject"]), {}).setdefault(str(row["secret"]), []).append(row)
     odd = {who for who, per in cells.items() if any(map(_deviates, itertools.chain(*per.values())))}
     ordered = sorted(cells, key=lambda who: (who not in odd, who))
     head = "".join(f'<th scope="col">{_esc(secret)}</th>' for secret in secrets)
@@ -104,21 +104,17 @@ def _matrix(rows: list[dict[str, Json]]) -> str:
     )
 
 
-def _who(subject: Json) -> str:
-    return show_subject(t.cast(t.Any, subject)) if isinstance(subject, dict) else str(subject)
-
-
-def _deviates(row: dict[str, Json]) -> bool:
+def _deviates(row: Cell) -> bool:
     return bool(row["expected"]) != bool(row["found"])
 
 
-def _matrix_row(who: str, per: dict[str, list[dict[str, Json]]], secrets: list[str], *, odd: bool) -> str:
+def _matrix_row(who: str, per: dict[str, list[Cell]], secrets: list[str], *, odd: bool) -> str:
     cells = "".join(f"<td>{''.join(_marks(per.get(secret, [])))}</td>" for secret in secrets)
     sign = '<span class="fail">✖</span> ' if odd else ""
     return f'<tr><th scope="row">{sign}{_esc(who)}</th>{cells}</tr>'
 
 
-def _marks(rows: Iterable[dict[str, Json]]) -> Iterator[str]:
+def _marks(rows: Iterable[Cell]) -> Iterator[str]:
     seen = {(str(row["path"]), bool(row["expected"]), bool(row["found"])) for row in rows}
     for path, expected, found in sorted(seen):
         sign, kind, words = _MARKS[(expected, found)]
@@ -126,7 +122,7 @@ def _marks(rows: Iterable[dict[str, Json]]) -> Iterator[str]:
         yield f'<span class="mark {kind}" title="{_esc(f"{path} {words}".strip())}">{sign} {_esc(name)}</span>'
 
 
-def _matrix_verdict(rows: list[dict[str, Json]]) -> str:
+def _matrix_verdict(rows: list[Cell]) -> str:
     more = sum(not row["expected"] and bool(row["found"]) for row in rows)
     missing = sum(bool(row["expected"]) and not row["found"] for row in rows)
     if not more and not missing:
@@ -142,9 +138,9 @@ def _legend() -> str:
     return f'<p class="legend">{marks}</p>'
 
 
-def _deviations(rows: list[dict[str, Json]]) -> str:
+def _deviations(rows: list[Cell]) -> str:
     lines = [
-        f"<li>{_MARKS[(bool(row['expected']), bool(row['found']))][0]} {_esc(_who(row['subject']))}: "
+        f"<li>{_MARKS[(bool(row['expected']), bool(row['found']))][0]} {_esc(show_subject(row['subject']))}: "
         f"{_esc(row['secret'])} by {_esc(row['path'])}{_via(row)}</li>"
         for row in rows
         if _deviates(row)
@@ -152,7 +148,7 @@ def _deviations(rows: list[dict[str, Json]]) -> str:
     return f"<h3>Deviations</h3><ul>{''.join(lines[:MAX_ROWS])}</ul>" if lines else ""
 
 
-def _via(row: dict[str, Json]) -> str:
+def _via(row: Cell) -> str:
     return f" ({_esc(row['via'])})" if row.get("via") else ""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import dataclasses
 import functools
 import types
@@ -15,6 +16,16 @@ import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
+from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import (
+    ACCOUNTS,
+    AUTHENTICATED,
+    Access,
+    Right,
+    Roles,
+    Who,
+    rights_of_interest,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._secret_paths import SecretPath, secret_paths
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import (
     BRIDGE,
     WATCHER,
@@ -24,16 +35,21 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snippet imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     JOB,
     KINDS,
+    PREFIX,
     Obj,
+    annotation,
     containers_of,
     controller_of,
     dig,
     pod_spec,
+    pod_template,
 )
 
 BOT = "bot"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
 LABEL_COMPONENT = "app.kubernetes.io/component"
+# A workload's own webhook Secret, as the module sidecar reads it.
+ANNOTATION_WEBHOOK = PREFIX + "webhook-secret-name"
 
 # Resources that are listed a namespace, with their API path prefix.
 RESOURCES: dict[str, str] = {
@@ -43,6 +59,17 @@ RESOURCES: dict[str, str] = {
     "configmaps": "/api/v1",
     "secrets": "/api/v1",
     "releases": "/api/v1",  # Secrets of Helm, metadata only
+    "serviceaccounts": "/api/v1",
+    "resourcequotas": "/api/v1",
+    "limitranges": "/api/v1",
+    "networkpolicies": "/apis/networking.k8s.io/v1",
+    "roles": "/apis/rbac.authorization.k8s.io/v1",
+    "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
+}
+# Listed once for the cluster.
+CLUSTER_RESOURCES: dict[str, str] = {
+    "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
+    "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1",
 }
 # Read for every selection of checks: they hold the published snippet and the bot.
 ALWAYS_READ = ("configmaps", "deployments")
@@ -76,6 +103,21 @@ class Delivery(t.NamedTuple):
     unread: str = ""
 
 
+class Inside(t.NamedTuple):
+    """Names read inside a running container, never values; `unread` says why where they could not be read."""
+
+    env: frozenset[str] = frozenset()
+    mounts: frozenset[str] = frozenset()
+    unread: str = ""
+
+
+class Allowed(t.NamedTuple):
+    """Rights that the user knows of: `subject` is a glob, `namespace/name` or `group:NAME`; no checks means all."""
+
+    subject: str
+    checks: tuple[str, ...] = ()
+
+
 class Expectation(t.NamedTuple):
     """What the user says belongs to the platform."""
 
@@ -91,6 +133,7 @@ class Expectation(t.NamedTuple):
     target_names: tuple[str, ...] = ()
     watcher_resources: t.Mapping[str, Obj] = types.MappingProxyType({})
     bot_expected: bool = True  # False: the chart's bot is off; one that is there is judged all the same
+    rbac_allowed: tuple[Allowed, ...] = ()
 
     def namespaces(self) -> tuple[str, ...]:
         """All namespaces in view, each once, the monitor's first."""
@@ -114,6 +157,10 @@ class Snapshot:
     metrics: dict[Place, HttpAnswer] = dataclasses.field(default_factory=dict)
     usage: dict[Place, Usage] = dataclasses.field(default_factory=dict)
     delivery: dict[Place, Delivery] = dataclasses.field(default_factory=dict)
+    reviews: dict[tuple[Who, Right], bool] = dataclasses.field(default_factory=dict)  # the API server's decisions
+    permissions: dict[tuple[str, ...], bool] = dataclasses.field(default_factory=dict)  # of the user who runs this
+    inside: dict[Place, Inside] = dataclasses.field(default_factory=dict)
+    clock_skew_s: float | None = None  # the API server's clock ahead of ours
 
 
 class Bearer(t.NamedTuple):
@@ -132,6 +179,12 @@ class View:
     def __init__(self, snapshot: Snapshot, expect: Expectation) -> None:
         self.snapshot = snapshot
         self.expect = expect
+        # Worked out once: every check walks them.
+        self._by_name: dict[tuple[str, str], dict[str, Obj]] = {}
+        self._workloads: dict[str, list[Bearer]] = {}
+        self._pods: dict[str, list[Bearer]] = {}
+        self._paths: dict[str, list[tuple[Bearer, list[SecretPath]]]] = {}
+        self._secrets: dict[str, tuple[str, ...]] = {}
 
     def objects(self, resource: str, namespace: str) -> list[Obj]:
         """The listed objects; raises UnreadableError with the reason when they could not be listed."""
@@ -142,7 +195,10 @@ class View:
 
     def find(self, resource: str, namespace: str, name: str) -> Obj | None:
         """One object by name, or None."""
-        return next((obj for obj in self.objects(resource, namespace) if obj["metadata"]["name"] == name), None)
+        objects = self.objects(resource, namespace)
+        if (resource, namespace) not in self._by_name:
+            self._by_name[(resource, namespace)] = {obj["metadata"]["name"]: obj for obj in objects}
+        return self._by_name[(resource, namespace)].get(name)
 
     @functools.cached_property
     def snippet(self) -> Snippet | None:
@@ -178,19 +234,105 @@ class View:
         labels = dig(obj, "metadata", "labels") or {}
         return labels.get(LABEL_COMPONENT) == BOT and labels.get(LABEL_INSTANCE) == self.expect.release
 
-    def workloads(self, namespace: str) -> Iterator[Bearer]:
+    def workloads(self, namespace: str) -> list[Bearer]:
         """Every workload that no controller of its own stands above, Jobs among them."""
-        for kind in (*KINDS.values(), JOB):
-            for obj in self.objects(kind.plural, namespace):
-                if controller_of(obj) is None:
-                    yield Bearer(kind.name, namespace, obj["metadata"]["name"], pod_spec(obj, kind.name), obj)
+        if namespace not in self._workloads:
+            self._workloads[namespace] = [
+                Bearer(kind.name, namespace, obj["metadata"]["name"], pod_spec(obj, kind.name), obj)
+                for kind in (*KINDS.values(), JOB)
+                for obj in self.objects(kind.plural, namespace)
+                if controller_of(obj) is None
+            ]
+        return self._workloads[namespace]
 
-    def pods(self, namespace: str) -> Iterator[Bearer]:
+    def pods(self, namespace: str) -> list[Bearer]:
         """Every pod that runs or is about to."""
-        for obj in self.objects("pods", namespace):
-            if dig(obj, "metadata", "deletionTimestamp") or dig(obj, "status", "phase") in ("Succeeded", "Failed"):
-                continue
-            yield Bearer("Pod", namespace, obj["metadata"]["name"], obj.get("spec") or {}, obj)
+        if namespace not in self._pods:
+            self._pods[namespace] = [
+                Bearer("Pod", namespace, obj["metadata"]["name"], obj.get("spec") or {}, obj)
+                for obj in self.objects("pods", namespace)
+                if not dig(obj, "metadata", "deletionTimestamp")
+                and dig(obj, "status", "phase") not in ("Succeeded", "Failed")
+            ]
+        return self._pods[namespace]
+
+    def webhook_of(self, bearer: Bearer) -> str:
+        """Name of the webhook Secret that this workload's watcher is to read."""
+        template = pod_template(bearer.obj, bearer.kind)
+        own = annotation(template, ANNOTATION_WEBHOOK) or annotation(bearer.obj, ANNOTATION_WEBHOOK)
+        return own or self.expect.webhook_secret
+
+    def expected_paths(self, bearer: Bearer) -> set[tuple[str, str]]:
+        """(container, Secret) pairs that are to be: by env, and in no other way."""
+        watcher, _bridge = self.our_names()
+        found = set()
+        for _place, container in containers_of(bearer.spec):
+            name = container.get("name", "")
+            if name == watcher:
+                found.add((name, self.webhook_of(bearer)))
+            elif name == BOT and bearer.namespace == self.expect.monitor_namespace and self.is_bot(bearer.obj):
+                found.add((name, self.expect.bot_secret))
+        return found
+
+    def paths(self, namespace: str) -> list[tuple[Bearer, list[SecretPath]]]:
+        """Every workload and pod with its ways to Secrets; worked out once."""
+        if namespace not in self._paths:
+            self._paths[namespace] = [(bearer, secret_paths(bearer.spec)) for bearer in self.bearers(namespace)]
+        return self._paths[namespace]
+
+    def our_secrets(self, namespace: str) -> tuple[str, ...]:
+        """Names of our Secrets in a namespace, those chosen by annotation included."""
+        if namespace not in self._secrets:
+            self._secrets[namespace] = tuple(dict.fromkeys(self._secret_names(namespace)))
+        return self._secrets[namespace]
+
+    def _secret_names(self, namespace: str) -> list[str]:
+        expect, names = self.expect, []
+        if namespace == expect.monitor_namespace:
+            names.append(expect.bot_secret)
+        if namespace in expect.agent_namespaces:
+            names.append(expect.webhook_secret)
+            with contextlib.suppress(UnreadableError):  # the checks that walk workloads say why
+                names += sorted({self.webhook_of(bearer) for bearer in self.workloads(namespace)})
+        return names
+
+    @functools.cached_property
+    def access(self) -> Access:
+        """Rights of every ServiceAccount in view, and of the groups that all of them are in."""
+        expect, snapshot = self.expect, self.snapshot
+        namespaces = [name for name in expect.namespaces() if snapshot.namespaces.get(name, {}) is not None]
+        places = [("clusterroles", ""), ("clusterrolebindings", "")]
+        places += [(what, name) for name in namespaces for what in ("roles", "rolebindings")]
+        listed = snapshot.objects
+        roles = Roles(
+            cluster_roles=listed.get(("clusterroles", ""), []),
+            cluster_bindings=listed.get(("clusterrolebindings", ""), []),
+            roles={name: listed.get(("roles", name), []) for name in namespaces},
+            bindings={name: listed.get(("rolebindings", name), []) for name in namespaces},
+        )
+        return Access(
+            roles,
+            subjects=self._accounts(namespaces),
+            wanted={
+                "": rights_of_interest("", ()),
+                **{name: rights_of_interest(name, self.our_secrets(name)) for name in namespaces},
+            },
+            reviews=snapshot.reviews,
+            by_objects=not any(place in snapshot.unread for place in places),
+        )
+
+    def _accounts(self, namespaces: list[str]) -> list[Who]:
+        groups = ["system:unauthenticated", AUTHENTICATED, ACCOUNTS, *(f"{ACCOUNTS}:{name}" for name in namespaces)]
+        found = [Who("Group", "", name) for name in groups]
+        for namespace in namespaces:
+            accounts = self.snapshot.objects.get(("serviceaccounts", namespace), [])
+            names = {obj["metadata"]["name"] for obj in accounts}
+            if ("serviceaccounts", namespace) in self.snapshot.unread:  # those in use are known all the same
+                names = {"default"}
+                with contextlib.suppress(UnreadableError):
+                    names |= {account_of(bearer.spec) for bearer in self.bearers(namespace)}
+            found += [Who("ServiceAccount", namespace, name) for name in sorted(names)]
+        return found
 
     def bearers(self, namespace: str) -> Iterator[Bearer]:
         """Workloads and pods."""
@@ -242,6 +384,11 @@ class View:
             if entry.get("name") == "DISCORD_WEBHOOK_URL" and key:
                 return str(key)
         return "DISCORD_WEBHOOK_URL"
+
+
+def account_of(spec: Obj) -> str:
+    """Name of the ServiceAccount that a pod runs as."""
+    return str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
 
 
 def health_port(container: Obj) -> int:

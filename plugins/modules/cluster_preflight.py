@@ -248,16 +248,25 @@ python:
   type: str
 """
 
-import concurrent.futures
 import os
 import sys
 import typing as t
 
 import ansible_collections.orchestrator.platform.plugins.module_utils._preflight as judge
-import ansible_collections.orchestrator.platform.plugins.module_utils._preflight_cluster as cluster
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import HASTY, Cluster
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
+    ApiError,
+    ClusterError,
+    UnreachableError,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, subject
+from ansible_collections.orchestrator.platform.plugins.module_utils._kubeconfig import (
+    PreflightStopError,
+    check_kubeconfig,
+    kubeconfig_path,
+)
 
 FAMILIES = ["permissions", "namespaces", "headroom", "releases", "secrets"]
 THREADS = 8  # reviews in flight; arbitrary, a client of the API server is throttled long after that
@@ -329,6 +338,14 @@ def missing_library() -> Finding | None:
     )
 
 
+class ReadRefusedError(Exception):
+    """The server answered a read with an error; the run goes on without that piece of knowledge."""
+
+    def __init__(self, path: str, status: int) -> None:
+        super().__init__(f"GET {path} answered {status}")
+        self.path, self.status = path, status
+
+
 class Preflight:
     """One run: collects findings until it is through or the server cannot be asked."""
 
@@ -355,10 +372,12 @@ class Preflight:
         else:
             try:
                 self._ask()
-            except cluster.PreflightStopError as stop:
-                self.findings.append(
-                    judge.finding(stop.check, subject("Connection", "", stop.subject), "fail", stop.evidence, stop.hint)
-                )
+            except UnreachableError as lost:
+                self._stop("api-reachable", self.cluster.host, lost.evidence, lost.hint)
+            except ClusterError as broken:
+                self._stop("api-reachable", self.cluster.host, str(broken), "Check what stands between here and it.")
+            except PreflightStopError as stop:
+                self._stop(stop.check, stop.subject, stop.evidence, stop.hint)
         return {
             "changed": False,
             "findings": self.findings,
@@ -368,8 +387,11 @@ class Preflight:
             **self.facts,
         }
 
+    def _stop(self, check: str, name: str, evidence: str, hint: str) -> None:
+        self.findings.append(judge.finding(check, subject("Connection", "", name), "fail", evidence, hint))
+
     def _ask(self) -> None:
-        self.reader = self._connect()
+        self.cluster = self._connect()
         self._look_at_server()
         namespaces = [name for name in [self.params["monitor_namespace"], *self.params["agent_namespaces"]] if name]
         wanted = set(self.params["checks"])
@@ -385,52 +407,48 @@ class Preflight:
             self._each(self._look_at_secret, self.params["expected_secrets"])
             self._each(self._compare_secret, self.params["wanted_secrets"])
 
-    def _connect(self) -> cluster.ClusterReader:
-        from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client
-
+    def _connect(self) -> Cluster:
         given = self.params.get("kubeconfig")
         if isinstance(given, str):
             # A whole kubeconfig is a secret, the path of one is not: the sentences have to name it.
             self.module.no_log_values.discard(given)
-        paths = cluster.kubeconfig_path(given, os.environ)
+        paths = kubeconfig_path(given, os.environ)
         if paths and not self.params.get("host"):
             context = self.params.get("context") or os.environ.get("K8S_AUTH_CONTEXT")
-            self.facts["context"] = cluster.check_kubeconfig(paths, context)
+            self.facts["context"] = check_kubeconfig(paths, context)
         try:
-            # The parts of get_api_client before it builds the dynamic client, which would discover the whole API
-            # without a time limit.
-            configuration = client._create_configuration(client._create_auth_spec(self.module))  # noqa: SLF001
-            headers = client._create_headers(self.module)  # noqa: SLF001
-        except Exception as exc:  # the loader raises whatever a broken file leads it to
-            evidence = f"The kubeconfig cannot be used ({type(exc).__name__})."
-            raise cluster.PreflightStopError(
+            cluster = Cluster(self.module, threads=THREADS, patience=HASTY)
+        except ClusterError as exc:
+            # The text of the loader may quote the file: only its type is shown.
+            cause = type(exc.__cause__).__name__ if exc.__cause__ else "unknown"
+            evidence = f"The kubeconfig cannot be used ({cause})."
+            raise PreflightStopError(
                 "kubeconfig", str(paths[:1]), evidence, "Fetch a fresh one for this cluster."
             ) from exc
-        self.facts["server"] = configuration.host
-        return cluster.ClusterReader(configuration, headers)
+        self.facts["server"] = cluster.host
+        return cluster
 
     def _look_at_server(self) -> None:
-        status, body = self.reader.request("GET", "/version")
+        host, status = self.cluster.host, 200
+        try:
+            body = self.cluster.get("/version")
+        except ApiError as exc:
+            body, status = exc.body, exc.status
+        except UnreachableError:
+            raise
+        except ClusterError:  # an answer that is not JSON
+            body = {}
         if status in (401, 403):
-            evidence = (
-                f"The API server {self.reader.host} does not accept the credentials of the kubeconfig ({status})."
-            )
-            raise cluster.PreflightStopError(
-                "credentials", self.reader.host, evidence, "Log in again or fetch a fresh kubeconfig."
-            )
+            evidence = f"The API server {host} does not accept the credentials of the kubeconfig ({status})."
+            raise PreflightStopError("credentials", host, evidence, "Log in again or fetch a fresh kubeconfig.")
         if status != 200 or "gitVersion" not in body:
             evidence = (
-                f"{self.reader.host} answers /version with status {status}: "
-                "it is no Kubernetes API server, or it is not ready."
+                f"{host} answers /version with status {status}: it is no Kubernetes API server, or it is not ready."
             )
-            raise cluster.PreflightStopError(
-                "api-reachable", self.reader.host, evidence, "Check the server address in the kubeconfig."
-            )
+            raise PreflightStopError("api-reachable", host, evidence, "Check the server address in the kubeconfig.")
         self.facts["server_version"] = body["gitVersion"]
         self.findings.append(
-            judge.finding(
-                "api-reachable", subject("Connection", "", self.reader.host), "pass", "The API server answers."
-            )
+            judge.finding("api-reachable", subject("Connection", "", host), "pass", "The API server answers.")
         )
         self.findings.append(judge.judge_server_version(body["gitVersion"], self.params["minimum_version"]))
 
@@ -443,38 +461,28 @@ class Preflight:
         )
         denied: set[judge.Permission] = set()
         if not self._allowed(everything):
-            with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-                denied = {
-                    one for one, allowed in zip(needed, pool.map(self._allowed, needed), strict=True) if not allowed
-                }
+            answers = self.cluster.each(self._allowed, needed)
+            denied = {one for one, allowed in zip(needed, answers, strict=True) if not allowed}
         self.findings += judge.judge_permissions(needed, denied, self._user() if denied else "")
 
     def _allowed(self, permission: judge.Permission) -> bool:
-        attributes = {
-            "verb": permission.verb,
-            "group": permission.group,
-            "resource": permission.resource,
-            "subresource": permission.subresource,
-            "namespace": permission.namespace,
-        }
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
-        status, answer = self.reader.request(
-            "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body
-        )
-        if status == 401:
-            evidence = f"The API server {self.reader.host} does not accept the credentials of the kubeconfig (401)."
-            raise cluster.PreflightStopError(
-                "credentials", self.reader.host, evidence, "Log in again or fetch a fresh kubeconfig."
-            )
+        try:
+            answer = self.cluster.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", permission.review())
+        except ApiError as exc:
+            if exc.status != 401:
+                return False
+            evidence = f"The API server {self.cluster.host} does not accept the credentials of the kubeconfig (401)."
+            raise PreflightStopError(
+                "credentials", self.cluster.host, evidence, "Log in again or fetch a fresh kubeconfig."
+            ) from exc
         return bool(answer.get("status", {}).get("allowed"))
 
     def _user(self) -> str:
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        _status, answer = self.reader.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=body)
+        try:
+            answer = self.cluster.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
+        except ApiError:
+            answer = {}
         name = answer.get("status", {}).get("userInfo", {}).get("username")
         return f"User {name}" if name else "The user of the kubeconfig"
 
@@ -482,15 +490,29 @@ class Preflight:
         for one in subjects:
             try:
                 look(one)
-            except cluster.ReadRefusedError as refused:
+            except ReadRefusedError as refused:
                 # A 403 is already told by the permission check, in words that say what to bind.
                 evidence = f"{refused.path} could not be read ({refused.status})."
                 self.findings.append(
                     judge.finding("readable", subject("Path", "", refused.path), "skip", evidence, severity="info")
                 )
 
+    def _find(self, path: str) -> dict[str, t.Any] | None:
+        try:
+            return self.cluster.find(path)
+        except ApiError as exc:
+            raise ReadRefusedError(path, exc.status) from exc
+
+    def _items(self, path: str, *, metadata_only: bool = False, **params: str) -> list[dict[str, t.Any]]:
+        try:
+            return self.cluster.items(path, metadata_only=metadata_only, **params)[0]
+        except ApiError as exc:
+            if exc.status == 404:
+                return []
+            raise ReadRefusedError(path, exc.status) from exc
+
     def _look_at_namespace(self, name: str) -> None:
-        live = self.reader.read(f"/api/v1/namespaces/{name}")
+        live = self._find(f"/api/v1/namespaces/{name}")
         labels = (live or {}).get("metadata", {}).get("labels") or {}
         ours = (
             labels.get(judge.MANAGED_BY_LABEL) == judge.MANAGED_BY and labels.get(judge.PART_OF_LABEL) == judge.PART_OF
@@ -502,39 +524,39 @@ class Preflight:
 
     def _look_at_headroom(self, namespace: str) -> None:
         resources = self.params["sidecar_resources"]
-        quotas = (self.reader.read(f"/api/v1/namespaces/{namespace}/resourcequotas") or {}).get("items") or []
+        quotas = self._items(f"/api/v1/namespaces/{namespace}/resourcequotas")
         if quotas:
-            query = {"labelSelector": ",".join(self.params["label_selectors"])}
-            found = self.reader.read(f"/apis/apps/v1/namespaces/{namespace}/deployments", query=query) or {}
-            pods = judge.pods_to_inject(found.get("items") or [])
+            selector = ",".join(self.params["label_selectors"])
+            found = self._items(f"/apis/apps/v1/namespaces/{namespace}/deployments", labelSelector=selector)
+            pods = judge.pods_to_inject(found)
             self.findings += [judge.judge_quota(namespace, quota, pods, resources) for quota in quotas]
-        ranges = (self.reader.read(f"/api/v1/namespaces/{namespace}/limitranges") or {}).get("items") or []
+        ranges = self._items(f"/api/v1/namespaces/{namespace}/limitranges")
         self.findings += [judge.judge_limit_range(namespace, one, resources) for one in ranges]
 
     def _look_at_release(self, wanted: dict[str, t.Any]) -> None:
         name, namespace = wanted["name"], wanted["namespace"]
         path = f"/api/v1/namespaces/{namespace}/secrets"
-        listed = self.reader.read(path, query={"labelSelector": f"owner=helm,name={name}"}, metadata_only=True) or {}
-        record = judge.latest_record(listed.get("items") or [])
+        listed = self._items(path, metadata_only=True, labelSelector=f"owner=helm,name={name}")
+        record = judge.latest_record(listed)
         row: dict[str, t.Any] = {"name": name, "namespace": namespace, "status": "", "revision": 0, "secret": ""}
         row["unfinished"] = record is not None and record["status"] in judge.UNFINISHED_STATUSES
         row["differences"] = []
         if record:
             row.update(status=record["status"], revision=record["revision"], secret=record["secret"])
             if wanted.get("values") is not None:
-                live = self.reader.read(f"{path}/{record['secret']}") or {}
+                live = self._find(f"{path}/{record['secret']}") or {}
                 opened = judge.decode_record(live.get("data", {}).get("release", ""))
                 row["differences"] = judge.release_differences(opened, wanted)
         self.facts["releases"].append(row)
         self.findings.append(judge.judge_release(name, namespace, record))
 
     def _look_at_secret(self, row: dict[str, t.Any]) -> None:
-        live = self.reader.read(f"/api/v1/namespaces/{row['namespace']}/secrets/{row['name']}")
+        live = self._find(f"/api/v1/namespaces/{row['namespace']}/secrets/{row['name']}")
         self.findings.append(judge.judge_secret(row, live))
 
     def _compare_secret(self, wanted: dict[str, t.Any]) -> None:
         # What is not seen to be right stays in the list.
-        live = self.reader.read(f"/api/v1/namespaces/{wanted['namespace']}/secrets/{wanted['name']}")
+        live = self._find(f"/api/v1/namespaces/{wanted['namespace']}/secrets/{wanted['name']}")
         place = {"namespace": wanted["namespace"], "name": wanted["name"]}
         row = next(one for one in self.facts["secrets_to_write"] if place.items() <= one.items())
         row["foreign"] = judge.secret_is_foreign(wanted, live)

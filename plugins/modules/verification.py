@@ -123,6 +123,40 @@ options:
     elements: raw
     default: []
     version_added: 0.2.0
+  runtime_scope:
+    description:
+      - Whether to look into the running containers of pods with a watcher, by exec, at the names of their variables and
+        at their mount points. Values are not read.
+      - An image without GNU cut cannot say; then the container is skipped with that reason. Check mode runs nothing.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  rbac_allowed:
+    description:
+      - Subjects whose rights are known and meant, for the family V(rbac). They are still in RV(matrix), as expected.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+    suboptions:
+      subject:
+        description:
+          - A glob over V(namespace/name) of ServiceAccounts, V(group:NAME) and V(user:NAME).
+        type: str
+        required: true
+      checks:
+        description: Ids of the checks that it is allowed to break, for example V(rbac/create-pods). Empty means all.
+        type: list
+        elements: str
+        default: []
+  timeout:
+    description:
+      - Seconds for everything that is asked of the API server. What has no answer by then is skipped with the reason,
+        and the summary says that it is incomplete. V(0) is no limit.
+      - It has to be longer than O(probe_timeout) where O(probe_delivery) is set.
+    type: int
+    default: 120
+    version_added: 0.2.0
   fail_on:
     description:
       - From which severity on a finding fails the task. V(none) never fails.
@@ -266,6 +300,26 @@ summary:
     suppressed: 0
     complete: true
     by_family: {probes: {passed: 8, failed: 0, warned: 0, skipped: 1, suppressed: 0}}
+matrix:
+  description:
+    - Who has which way to which of our Secrets, when the family V(secret-scope) or V(rbac) was looked at. C(path) is
+      empty for a container beside a holder that has no way itself.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - subject: {kind: Deployment, namespace: agents, name: coder, container: discord-watcher}
+      secret: agents/discord-secrets
+      path: env
+      via: initContainers/discord-watcher env DISCORD_WEBHOOK_URL
+      expected: true
+      found: true
+unread:
+  description: What could not be read, one sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: [no permission to list secrets in agents]
 lines:
   description: The report as lines of text.
   returned: always
@@ -309,7 +363,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report_file
     write_reports,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rules import Rule, as_check, parse_rules
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, Expectation, View
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import parse_suppressions
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Json
 
@@ -337,6 +391,17 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "probe_timeout": {"type": "int", "default": 30},
     "rules": {"type": "list", "elements": "raw", "default": []},
     "suppressions": {"type": "list", "elements": "raw", "default": []},
+    "runtime_scope": {"type": "bool", "default": False},
+    "rbac_allowed": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "subject": {"type": "str", "required": True},
+            "checks": {"type": "list", "elements": "str", "default": []},
+        },
+    },
+    "timeout": {"type": "int", "default": 120},
     "fail_on": {"type": "str", "choices": ["error", "warning", "none"], "default": "error"},
     "report_dir": {"type": "path"},
     "threads": {"type": "int", "default": 8},
@@ -360,6 +425,7 @@ def expectation(params: dict[str, Json]) -> Expectation:
         target_kinds=tuple(params["target_kinds"]),
         target_names=tuple(params["target_names"]),
         watcher_resources=params["watcher_resources"] or {},
+        rbac_allowed=tuple(Allowed(item["subject"], tuple(item["checks"])) for item in params["rbac_allowed"]),
     )
 
 
@@ -374,18 +440,23 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
         params["families"],
         params["checks"],
         probe_delivery=params["probe_delivery"] and not check_mode,
+        runtime_scope=params["runtime_scope"] and not check_mode,
         rules=tuple(map(as_check, rules)),
     )
     view = picture(params, cluster, checks, rules)
     watch.lap("collect_s")
+    # Asked for by itself, the family preflight is the question before an installation.
+    lenient = check_mode or all(check.family == "preflight" for check in checks)
     now = datetime.datetime.now(datetime.UTC)
-    report = judge(view, checks, suppressions, fail_on=params["fail_on"], lenient=check_mode, now=now)
+    report = judge(view, checks, suppressions, fail_on=params["fail_on"], lenient=lenient, now=now)
     watch.lap("judge_s")
     result: dict[str, Json] = {
         "changed": False,
         "findings": report.findings,
         "summary": report.summary,
         "suppressions": report.suppressions,
+        "matrix": report.matrix,
+        "unread": sorted(set(view.snapshot.unread.values())),
         "lines": text_lines(report),
         "files": [] if check_mode else write_reports(params["report_dir"], report),
         "api_calls": cluster.calls,
@@ -414,7 +485,7 @@ def main() -> None:
     """Entry point."""
     module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
-        cluster = Cluster(module, threads=module.params["threads"])
+        cluster = Cluster(module, threads=module.params["threads"], limit_s=module.params["timeout"] or None)
         result = run(module.params, cluster, check_mode=module.check_mode)
     except PlatformError as exc:  # the only place where an error becomes a failed task
         module.fail_json(msg=str(exc), **exc.details)

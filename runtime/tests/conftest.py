@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 from processes import Discord, Program, Session, Watcher, free_port, wait_for
 
-# No database below the checkout, no judgement on speed: two cores are shared with everything else.
-settings.register_profile(
-    "ours", max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("ours")
+# No database below the checkout, no judgement on speed: two cores are shared with everything else. The examples are the
+# same in every run, so that a failure is one of the change at hand; HYPOTHESIS_PROFILE=fuzz draws new ones, many of them.
+ours = settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ours", ours, derandomize=True)
+settings.register_profile("fuzz", ours, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ours"))
 
 
 @pytest.fixture
@@ -59,6 +62,7 @@ def watch(home, discord):
         watcher = Watcher(home, webhook_url=url, port=int(env.pop("port", 0)) or free_port(), **env)
         started.append(watcher)
         wait_for(lambda: watcher.health()[0] or watcher.process.poll() is not None, what="the watcher answers")
+        assert watcher.process.poll() is None, watcher.log()
         return watcher
 
     yield start

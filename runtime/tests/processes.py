@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -15,23 +16,32 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from contextlib import closing
 from pathlib import Path
 
 from platform_demo.fake_discord import FakeDiscord, make_server
 
 SRC = Path(__file__).parent.parent / "src"
 TOKEN = "t0ken-for-tests-" + "a" * 24
-PATIENCE_S = 20.0
+# No test judges how long something took: this only ends a wait for what will not happen any more.
+PATIENCE_S = 60.0
 # Characters for generated texts: all that is awkward somewhere. A fixed list, as Hypothesis takes long to index Unicode.
 AWKWARD = "aZ0_ \n\r\t`*@<>&\"'\\/:{}[]ü߀中🙂\u200b\u2028\x00\x1b\x7f\x85\ud83d\ude42"
 
 
+_KEPT_PORTS: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port nobody listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port nobody listens on, kept for this test process until it ends.
+
+    A socket that is bound and does not listen keeps it: the kernel gives the port to nobody who asks for any free one,
+    while a program that sets SO_REUSEADDR, as all of ours do, may still listen there (socket(7)).
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _KEPT_PORTS.append(keeper)
+    return keeper.getsockname()[1]
 
 
 def wait_for(condition, *, what: str, patience_s: float = PATIENCE_S):
@@ -50,7 +60,7 @@ def get(url: str, *, data: bytes | None = None, method: str | None = None, heade
     """Status and body (JSON where it is) of one request."""
     request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=15) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             status, body = answer.status, answer.read()
     except urllib.error.HTTPError as exc:
         with exc:
@@ -66,6 +76,9 @@ class Discord:
 
     def __init__(self, *, bucket=None, bot_token_sha256: str = "", port: int = 0, tls=None) -> None:
         self.fake = FakeDiscord(bucket=bucket, bot_token_sha256=bot_token_sha256)
+        self.under_way = 0
+        self._counting = threading.Lock()
+        self._answer, self.fake.answer = self.fake.answer, self._counted
         self._server = make_server(port, self.fake, address="127.0.0.1")
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
@@ -96,6 +109,19 @@ class Discord:
     def has(self, text: str) -> bool:
         """Whether any embed holds the text."""
         return text in json.dumps(self.embeds(), ensure_ascii=False)
+
+    def _counted(self, call):
+        with self._counting:
+            self.under_way += 1
+        try:
+            return self._answer(call)
+        finally:
+            with self._counting:
+                self.under_way -= 1
+
+    def let_finish(self) -> None:
+        """Wait for requests under way: one of a killed program is carried out all the same, and arrives after it."""
+        wait_for(lambda: self.under_way == 0, what="no request is under way")
 
     def answered(self, status: int | str) -> int:
         """How many API requests were answered so."""
@@ -146,7 +172,7 @@ class Watcher(Program):
         """Status and JSON of /healthz; (0, {}) while it does not answer."""
         try:
             return get(f"http://127.0.0.1:{self.port}/healthz")
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0, {}
 
     def metric(self, name: str) -> float:

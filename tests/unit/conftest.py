@@ -9,12 +9,17 @@ import json
 from pathlib import Path
 
 import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._fields import planned_paths
+from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import permissions_needed
+from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import FIELD_MANAGER, Options, build_body
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     Delivery,
     Expectation,
     HttpAnswer,
+    Inside,
     Snapshot,
     Usage,
+    View,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import parse_snippet
 
@@ -39,8 +44,7 @@ def snippet(snippet_document):
     return parse_snippet(snippet_document, published_hash=HASH)
 
 
-@pytest.fixture
-def expect() -> Expectation:
+def expectation() -> Expectation:
     return Expectation(
         monitor_namespace="monitor",
         agent_namespaces=("agents",),
@@ -55,6 +59,35 @@ def expect() -> Expectation:
             "limits": {"cpu": "100m", "memory": "64Mi"},
         },
     )
+
+
+@pytest.fixture
+def expect() -> Expectation:
+    return expectation()
+
+
+def fields_of(body: dict) -> dict:
+    """The fieldsV1 set that an apply of the body would record."""
+    fields: dict = {}
+    for path in planned_paths(body):
+        place = fields
+        for step in path:
+            place = place.setdefault(step, {})
+    return fields
+
+
+def answer_reviews(snapshot: Snapshot, expect: Expectation) -> None:
+    """Let the API server say what the objects say."""
+    access = View(snapshot, expect).access
+    snapshot.reviews = {
+        (who, right): access.roles.granted_by(who, right) is not None for who, right in access.questions()
+    }
+
+
+def _inside(container: dict) -> Inside:
+    names = [item["name"] for item in container.get("env", [])]
+    mounts = [item["mountPath"].replace("/var/run", "/run") for item in container.get("volumeMounts", [])]
+    return Inside(env=frozenset(["PATH", *names]), mounts=frozenset(["/", "/proc", "/etc/hosts", *mounts]))
 
 
 def _meta(namespace: str, name: str, **extra) -> dict:
@@ -199,6 +232,31 @@ def healthy(document: dict) -> Snapshot:
             }
         ],
     }
+    workload = objects[("deployments", "agents")][0]
+    bare = {"containers": [{**agent, "volumeMounts": []}], "volumes": []}
+    before = {**workload, "spec": {**workload["spec"], "template": {"metadata": {}, "spec": bare}}}
+    body = build_body(before, "Deployment", parse_snippet(document, published_hash=HASH), Options(True, True))
+    workload["metadata"]["managedFields"] = [
+        {"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields_of({"spec": body["spec"]})}
+    ]
+    for namespace in ("monitor", "agents"):
+        objects[("serviceaccounts", namespace)] = [{"metadata": {"name": "default", "namespace": namespace}}]
+    admin = {"metadata": {"name": "cluster-admin"}, "rules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]}
+    objects[("clusterroles", "")] = [admin]
+    objects[("clusterrolebindings", "")] = [
+        {
+            "metadata": {"name": "cluster-admin"},
+            "roleRef": {"kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "Group", "name": "system:masters"}],
+        }
+    ]
+    objects[("networkpolicies", "monitor")] = [
+        {
+            "metadata": {"name": "bot"},
+            "spec": {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "bot"}}, "ingress": [{}]},
+        }
+    ]
+    permissions = permissions_needed("monitor", ["agents"], create_namespaces=True)
     bot, watcher = ("monitor", "bot-1", "bot"), ("agents", "coder-1", "discord-watcher")
     return Snapshot(
         server_version="v1.36.3",
@@ -210,9 +268,17 @@ def healthy(document: dict) -> Snapshot:
         metrics={watcher: HttpAnswer(200, "discord_monitor_lag_seconds 0.5\n")},
         usage={bot: Usage(20 * 2**20, 1), watcher: Usage(15 * 2**20, 1), (*watcher[:2], "input-bridge"): Usage(1, 1)},
         delivery={watcher: Delivery(delivered=True, seconds=0.4)},
+        permissions=dict.fromkeys(permissions, True),
+        inside={
+            (*watcher[:2], container["name"]): _inside(container)
+            for container in (*agent_spec["initContainers"], *agent_spec["containers"])
+        },
+        clock_skew_s=0.4,
     )
 
 
 @pytest.fixture
-def snapshot(snippet_document) -> Snapshot:
-    return healthy(snippet_document)
+def snapshot(snippet_document, expect) -> Snapshot:
+    made = healthy(snippet_document)
+    answer_reviews(made, expect)
+    return made

@@ -21,10 +21,15 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     subject,
     summarise,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import ALWAYS_READ, RESOURCES, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    ALWAYS_READ,
+    CLUSTER_RESOURCES,
+    RESOURCES,
+    View,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = {"version", "nodes", "health", "metrics", "usage", "delivery"}
+EXTRAS = {"version", "nodes", "health", "metrics", "usage", "delivery", "reviews", "permissions", "inside"}
 
 
 def test_manual_page_equals_the_code():
@@ -36,7 +41,7 @@ def test_manual_page_equals_the_code():
 def test_check_is_described(check: Check):
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*/[a-z]+(-[a-z]+)*", check.id)
     assert check.severity in SEVERITIES
-    assert set(check.needs) <= set(RESOURCES) | EXTRAS
+    assert set(check.needs) <= set(RESOURCES) | set(CLUSTER_RESOURCES) | EXTRAS
     assert not check.title.endswith(".")
     assert check.mend.endswith(".")
     assert f"\n## {check.id}\n" in manual()
@@ -67,7 +72,10 @@ def test_ids_are_unique():
 
 
 def test_selection():
-    assert len(select([], [], probe_delivery=True)) == len(CHECKS)
+    everything = {check.id for check in select([], [], probe_delivery=True, runtime_scope=True)}
+    assert {check.id for check in CHECKS} - everything == {"preflight/permission"}
+    assert "preflight/permission" in {check.id for check in select(["preflight"], [], probe_delivery=False)}
+    assert not {check.id for check in select(["secret-scope"], [], probe_delivery=False) if "runtime" in check.id}
     assert "delivery/probe-line" not in {check.id for check in select([], [], probe_delivery=False)}
     assert {check.family for check in select(["probes"], [], probe_delivery=False)} == {"probes"}
     mixed = {check.id for check in select(["chart"], ["secret-scope/volume"], probe_delivery=False)}

@@ -18,7 +18,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
     View,
 )
 
-from .conftest import TOKEN, WEBHOOK, b64
+from .conftest import TOKEN, WEBHOOK, answer_reviews, b64, expectation
 
 WATCHER = ("agents", "coder-1", "discord-watcher")
 
@@ -69,6 +69,7 @@ def api_token(snapshot: Snapshot) -> None:
     source = {"serviceAccountToken": {"path": "token"}}
     pod(snapshot)["volumes"].append({"name": "kube-api-access", "projected": {"sources": [source]}})
     pod(snapshot)["initContainers"][0]["volumeMounts"].append({"name": "kube-api-access", "mountPath": path})
+    snapshot.inside = {}
 
 
 def set_item(container: dict, *path_and_value) -> None:
@@ -92,7 +93,8 @@ def token_for_the_agent_alone(snapshot: Snapshot) -> None:
         {"name": "nothing", "emptyDir": {}},
     ]
     pod(snapshot)["containers"][0]["volumeMounts"].append(mount)
-    pod(snapshot)["initContainers"][0]["volumeMounts"].append({**mount, "name": "nothing"})
+    pod(snapshot)["initContainers"][0]["volumeMounts"].append({**mount, "name": "nothing", "readOnly": True})
+    snapshot.inside = {}
 
 
 def foreign_secret(snapshot: Snapshot, key: str, value: str) -> None:
@@ -126,7 +128,7 @@ def second_watcher(snapshot: Snapshot, place: str) -> None:
     # In containers the classic form under its own name, in initContainers a copy under another one.
     name = "discord-watcher" if place == "containers" else "second"
     env = watcher(snapshot)["env"] if place == "containers" else []
-    workload(snapshot).setdefault(place, []).append({**watcher(snapshot), "name": name, "env": env})
+    workload(snapshot).setdefault(place, []).append({**watcher(snapshot), "name": name, "env": env, "volumeMounts": []})
 
 
 def everywhere(snapshot: Snapshot, name: str, *path_and_value) -> None:
@@ -135,6 +137,91 @@ def everywhere(snapshot: Snapshot, name: str, *path_and_value) -> None:
     for container in (watcher(snapshot), pod(snapshot)["initContainers"][0], document[name]):
         set_item(container, *path_and_value)
     obj(snapshot, "configmaps", "monitor")["data"]["snippet.json"] = json.dumps(document)
+
+
+def grant(
+    snapshot: Snapshot,
+    verbs: str,
+    resources: str,
+    *,
+    group: str = "",
+    namespace: str = "agents",
+    names: tuple[str, ...] = (),
+    to: dict | None = None,
+) -> None:
+    """Bind a role to the agents' default ServiceAccount, or to somebody else; namespace "" is the cluster."""
+    rule = {"verbs": verbs.split(), "apiGroups": [group], "resources": resources.split()}
+    kind = "Role" if namespace else "ClusterRole"
+    prefix = "" if namespace else "cluster"
+    snapshot.objects.setdefault((prefix + "roles", namespace), []).append(
+        {"metadata": {"name": "r"}, "rules": [{**rule, **({"resourceNames": list(names)} if names else {})}]}
+    )
+    snapshot.objects.setdefault((prefix + "rolebindings", namespace), []).append(
+        {
+            "metadata": {"name": "b"},
+            "roleRef": {"kind": kind, "name": "r"},
+            "subjects": [to or {"kind": "ServiceAccount", "name": "default", "namespace": "agents"}],
+        }
+    )
+    snapshot.reviews = {}
+
+
+def everything(snapshot: Snapshot) -> None:
+    grant(snapshot, "*", "*", group="*", namespace="")
+
+
+def other_authorizer(snapshot: Snapshot) -> None:
+    """What the objects grant and the API server denies, so that nobody has a right too many."""
+    grant(snapshot, "get", "secrets")
+    answer_reviews(snapshot, expectation())
+    snapshot.reviews = dict.fromkeys(snapshot.reviews, False)
+
+
+def token_secret(snapshot: Snapshot) -> None:
+    kind = "kubernetes.io/service-account-token"
+    metadata = {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}
+    snapshot.objects[("secrets", "agents")].append({"metadata": metadata, "type": kind, "data": {}})
+
+
+def shared_volume(snapshot: Snapshot) -> None:
+    for container in (watcher(snapshot), workload(snapshot)["containers"][0]):
+        container["volumeMounts"].append({"name": "discord-state", "mountPath": "/shared"})
+
+
+def without_env(snapshot: Snapshot, name: str) -> None:
+    container = pod(snapshot)["initContainers"][0]
+    snapshot.inside = {}
+    container["env"] = [item for item in container["env"] if item["name"] != name]
+
+
+def quota(snapshot: Snapshot) -> None:
+    remove_watcher(snapshot)
+    status = {"hard": {"limits.memory": "32Mi"}, "used": {"limits.memory": "0"}}
+    snapshot.objects[("resourcequotas", "agents")] = [{"metadata": {"name": "q"}, "status": status}]
+    set_item(
+        obj(snapshot, "deployments", "agents"), "metadata", "annotations", {"orchestrator.platform/inject": "false"}
+    )
+
+
+def limit_range(snapshot: Snapshot) -> None:
+    limits = [{"type": "Container", "max": {"memory": "32Mi"}}]
+    snapshot.objects[("limitranges", "agents")] = [{"metadata": {"name": "l"}, "spec": {"limits": limits}}]
+
+
+def publish(snapshot: Snapshot, change: Callable[[dict], object]) -> None:
+    document = json.loads(obj(snapshot, "configmaps", "monitor")["data"]["snippet.json"])
+    change(document)
+    obj(snapshot, "configmaps", "monitor")["data"]["snippet.json"] = json.dumps(document)
+
+
+def inside(snapshot: Snapshot, container: str, **changes: frozenset) -> None:
+    place = (*WATCHER[:2], container)
+    snapshot.inside[place] = snapshot.inside[place]._replace(**changes)
+
+
+def host_path(snapshot: Snapshot) -> None:
+    workload(snapshot)["volumes"].append({"name": "h", "hostPath": {"path": "/var/log"}})
+    bridge(snapshot)["volumeMounts"].append({"name": "h", "mountPath": "/h"})
 
 
 Break = Callable[[Snapshot], object]
@@ -175,7 +262,7 @@ CASES: list[tuple[str, str, Break]] = [
     ("security-context/restricted", "escalation", lambda s: set_item(watcher(s), "securityContext", {**watcher(s)["securityContext"], "allowPrivilegeEscalation": True})),
     ("security-context/restricted", "no seccomp", lambda s: set_item(bot(s), "securityContext", {**bot(s)["securityContext"], "seccompProfile": None})),
     ("security-context/restricted", "root in the pod only", lambda s: set_item(pod(s)["initContainers"][0], "securityContext", {**watcher(s)["securityContext"], "runAsUser": 0})),
-    ("exposure/bridge-loopback", "all addresses", lambda s: set_item(bridge(s), "env", [{"name": "BIND_ADDR", "value": "0.0.0.0"}])),
+    ("exposure/bridge-loopback", "all addresses", lambda s: bridge(s)["env"][0].update(value="0.0.0.0")),
     ("exposure/no-host-port", "hostPort", lambda s: set_item(watcher(s), "ports", [{"containerPort": 8080, "hostPort": 8080}])),
     ("exposure/no-host-port", "hostNetwork", lambda s: set_item(pod(s), "hostNetwork", True)),
     ("exposure/no-service", "by number", lambda s: service_to(s, 8090)),
@@ -187,7 +274,7 @@ CASES: list[tuple[str, str, Break]] = [
     ("delivery/backlog", "behind", lambda s: s.metrics.update({WATCHER: HttpAnswer(200, "discord_monitor_lag_seconds 300\n")})),
     ("secret-scope/env-ref", "agent reads the bot token", lambda s: set_item(workload(s)["containers"][0], "env", secret_env("discord-monitor-bot"))),
     ("secret-scope/env-ref", "agent reads the webhook", lambda s: set_item(workload(s)["containers"][0], "env", secret_env("discord-secrets"))),
-    ("secret-scope/env-ref", "watcher reads the bot token", lambda s: set_item(watcher(s), "env", secret_env("discord-monitor-bot"))),
+    ("secret-scope/env-ref", "watcher reads the bot token", lambda s: watcher(s)["env"].extend(secret_env("discord-monitor-bot"))),
     ("secret-scope/env-ref", "ephemeral container", lambda s: foreign_ephemeral(s, {"env": secret_env("discord-secrets")})),
     ("secret-scope/env-ref", "init container", lambda s: workload(s)["initContainers"].append({"name": "setup", "env": secret_env("discord-monitor-bot")})),
     ("secret-scope/env-from", "agent", lambda s: set_item(workload(s)["containers"][0], "envFrom", [{"secretRef": {"name": "discord-secrets"}}])),
@@ -209,10 +296,63 @@ CASES: list[tuple[str, str, Break]] = [
     ("secret-scope/configmap-values", "a value of the shape", lambda s: obj(s, "configmaps", "agents")["data"].update(x="https://d.example/api/webhooks/1/" + "z" * 30)),
     ("secret-scope/configmap-values", "literal variable", lambda s: set_item(workload(s)["containers"][0], "env", [{"name": "T", "value": TOKEN}])),
     ("secret-scope/service-account-token", "mounted", api_token),
+    ("secret-scope/share-process-namespace", "hostPID", lambda s: set_item(workload(s), "hostPID", True)),
+    ("secret-scope/expected-paths", "watcher without webhook", lambda s: without_env(s, "DISCORD_WEBHOOK_URL")),
+    ("secret-scope/expected-paths", "bot without token", lambda s: set_item(bot(s), "env", [])),
+    ("secret-scope/shared-volume", "state of the watcher in the agent", shared_volume),
+    ("secret-scope/account-token-secret", "there", token_secret),
+    ("secret-scope/volume", "flexVolume", lambda s: volume(s, {"flexVolume": {"driver": "d", "secretRef": {"name": "discord-secrets"}}})),
+    ("secret-scope/runtime-env", "agent has the token", lambda s: inside(s, "agent", env=frozenset(["PATH", "BOT_TOKEN"]))),
+    ("secret-scope/runtime-env", "watcher lost a variable", lambda s: inside(s, "discord-watcher", env=frozenset(["PATH"]))),
+    ("secret-scope/runtime-mounts", "one more", lambda s: inside(s, "agent", mounts=frozenset([*s.inside[(*WATCHER[:2], "agent")].mounts, "/run/secrets/x"]))),
+    ("secret-scope/runtime-mounts", "one less", lambda s: inside(s, "input-bridge", mounts=frozenset(["/"]))),
+    ("injection/drift", "other image", lambda s: set_item(watcher(s), "image", "evil:1")),
+    ("injection/drift", "variable changed", lambda s: set_item(watcher(s), "env", 2, {"name": "POLL_INTERVAL", "value": "9999"})),
+    ("injection/drift", "agent mounts no transcript", lambda s: workload(s)["containers"][0]["volumeMounts"].pop(0)),
+    ("resources/near-limit", "memory", lambda s: s.usage.update({WATCHER: Usage(60 * 2**20, 1)})),
+    ("resources/near-limit", "cpu", lambda s: s.usage.update({WATCHER: Usage(1, 95_000_000)})),
+    ("resources/request-below-limit", "published", lambda s: publish(s, lambda d: set_item(d["watcher"], "resources", "requests", "ephemeral-storage", "2Gi") or set_item(d["watcher"], "resources", "limits", "ephemeral-storage", "1Gi") or [set_item(c, "resources", d["watcher"]["resources"]) for c in (watcher(s), pod(s)["initContainers"][0])])),
+    ("resources/ephemeral-storage", "no sizeLimit", lambda s: set_item(pod(s)["volumes"][1], "emptyDir", {})),
+    ("resources/oom-killed", "watcher", lambda s: obj(s, "pods", "agents")["status"]["initContainerStatuses"][0].update(restartCount=1, lastState={"terminated": {"reason": "OOMKilled"}})),
+    ("security-context/restricted", "procMount", lambda s: set_item(watcher(s), "securityContext", "procMount", "Unmasked")),
+    ("security-context/restricted", "AppArmor of the pod", lambda s: set_item(workload(s), "securityContext", {"appArmorProfile": {"type": "Unconfined"}})),
+    ("security-context/restricted", "SELinux type", lambda s: set_item(watcher(s), "securityContext", "seLinuxOptions", {"type": "spc_t"})),
+    ("security-context/pod-level", "hostIPC", lambda s: set_item(workload(s), "hostIPC", True)),
+    ("security-context/pod-level", "sysctl", lambda s: set_item(workload(s), "securityContext", {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]})),
+    ("security-context/pod-level", "hostPath", host_path),
+    ("exposure/network-policy", "for others", lambda s: set_item(obj(s, "networkpolicies", "monitor"), "spec", "podSelector", {"matchLabels": {"a": "b"}})),
+    ("exposure/network-policy", "egress only", lambda s: set_item(obj(s, "networkpolicies", "monitor"), "spec", "policyTypes", ["Egress"])),
+    ("preflight/clock-skew", "an hour behind", lambda s: setattr(s, "clock_skew_s", -3600.0)),
+    ("preflight/pod-security", "no such level", lambda s: set_item(s.namespaces["agents"], "metadata", {"name": "agents", "labels": {"pod-security.kubernetes.io/enforce": "strict"}})),
+    ("preflight/permission", "may not write Secrets", lambda s: s.permissions.update({key: False for key in s.permissions if key.resource == "secrets"})),
+    ("preflight/quota", "no room", quota),
+    ("preflight/limit-range", "too small", limit_range),
+    ("rbac/read-secrets", "get", lambda s: grant(s, "get", "secrets")),
+    ("rbac/read-secrets", "list, by name only", lambda s: grant(s, "list", "secrets", names=("discord-secrets",))),
+    ("rbac/read-secrets", "cluster-wide watch", lambda s: grant(s, "watch", "secrets", namespace="")),
+    ("rbac/read-secrets", "bot token from the agents", lambda s: grant(s, "get", "secrets", namespace="monitor")),
+    ("rbac/read-secrets", "every account of the namespace", lambda s: grant(s, "get", "secrets", to={"kind": "Group", "name": "system:serviceaccounts:agents"})),
+    ("rbac/read-secrets", "everybody", lambda s: grant(s, "get", "secrets", to={"kind": "Group", "name": "system:authenticated"})),
+    ("rbac/create-pods", "pods", lambda s: grant(s, "create", "pods")),
+    ("rbac/create-pods", "patch Deployments", lambda s: grant(s, "patch", "deployments", group="apps")),
+    ("rbac/exec", "create", lambda s: grant(s, "create", "pods/exec")),
+    ("rbac/exec", "get attach", lambda s: grant(s, "get", "*/attach")),
+    ("rbac/exec", "debugging", lambda s: grant(s, "patch", "pods/ephemeralcontainers")),
+    ("rbac/impersonate", "users", lambda s: grant(s, "impersonate", "users", namespace="")),
+    ("rbac/impersonate", "accounts", lambda s: grant(s, "impersonate", "serviceaccounts")),
+    ("rbac/escalate", "bind", lambda s: grant(s, "bind", "clusterroles", group="rbac.authorization.k8s.io")),
+    ("rbac/escalate", "escalate", lambda s: grant(s, "escalate", "roles", group="rbac.authorization.k8s.io")),
+    ("rbac/token-request", "tokens", lambda s: grant(s, "create", "serviceaccounts/token")),
+    ("rbac/node-proxy", "get", lambda s: grant(s, "get", "nodes/proxy", namespace="")),
+    ("rbac/review-agrees", "another authorizer", other_authorizer),
+    ("rbac/other-readers", "a team", lambda s: grant(s, "get", "secrets", to={"kind": "User", "name": "jane"})),
+    ("rbac/other-readers", "an operator", lambda s: grant(s, "list", "secrets", namespace="", to={"kind": "ServiceAccount", "name": "op", "namespace": "ops"})),
 ]  # fmt: skip
 
 
 def complaints(snapshot: Snapshot, expect, **options) -> list:
+    if not snapshot.reviews:
+        answer_reviews(snapshot, expect)
     findings, _complete = run_checks(CHECKS, View(snapshot, expect), **options)
     return [item for item in findings if item["verdict"] in ("fail", "warn")]
 
@@ -239,9 +379,18 @@ def test_outdated_template_is_found(snapshot, expect):
     assert {item["id"] for item in complaints(snapshot, expect)} == {"injection/template-current"}
 
 
+def test_account_that_may_do_everything_is_found_by_the_whole_family(snapshot, expect):
+    """The wildcard breaks every right at once, so it is no case of the table above."""
+    everything(snapshot)
+    found = {item["id"] for item in complaints(snapshot, expect)}
+    wanted = {check.id for check in CHECKS if check.family == "rbac"} - {"rbac/review-agrees", "rbac/other-readers"}
+    assert found == wanted
+
+
 def test_every_check_has_a_negative_case():
     """A check that nothing can make fail proves nothing."""
-    assert {check.id for check in CHECKS} == {case[0] for case in CASES} | {"injection/template-current"}
+    elsewhere = {"injection/template-current", "rbac/wildcard"}
+    assert {check.id for check in CHECKS} == {case[0] for case in CASES} | elsewhere
 
 
 @pytest.mark.parametrize("broken", [case[2] for case in CASES], ids=[f"{c[0]}: {c[1]}" for c in CASES])
@@ -395,6 +544,7 @@ def test_empty_cluster_in_check_mode_fails_nothing(expect):
 def test_namespace_still_to_be_made_fails_nothing_in_check_mode(snapshot, expect):
     """An agent namespace is added to an installation that stands."""
     snapshot.namespaces["more"] = None
+    snapshot.permissions = {}
     more = expect._replace(agent_namespaces=("agents", "more"))
     assert complaints(snapshot, more, lenient=True) == []
     assert {item["id"] for item in complaints(snapshot, more)} == {"preflight/namespaces"}

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 import types
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +16,11 @@ import pytest
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.orchestrator.platform.plugins.module_utils import _cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
+    ApiError,
+    ClusterError,
+    UnreachableError,
+)
 
 
 class Server:
@@ -40,7 +46,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
-            do_GET = do_PATCH = answer  # noqa: N815
+            do_GET = do_PATCH = do_POST = answer  # noqa: N815
 
             def log_message(self, *_args) -> None:
                 pass
@@ -61,10 +67,10 @@ def server():
     made.http.server_close()
 
 
-def cluster_at(url: str, **auth) -> Cluster:
+def cluster_at(url: str, *, options: dict | None = None, **auth) -> Cluster:
     params = {**dict.fromkeys(AUTH_ARG_SPEC), "host": url, "api_key": "bearer-canary", **auth}
     module = types.SimpleNamespace(params=params, requires=lambda *_a: None, server_side_dry_run=False)
-    return Cluster(module, threads=4)
+    return Cluster(module, threads=4, **(options or {}))
 
 
 def test_list_follows_every_page(server):
@@ -76,6 +82,88 @@ def test_list_follows_every_page(server):
     assert cluster_at(server.url).items("/x", labelSelector="a=b") == ([{"n": 1}, {"n": 2}], "9")
     assert [call[2].get("continue") for call in server.seen] == [None, ["t"]]
     assert server.seen[1][2]["labelSelector"] == ["a=b"]
+
+
+def page(number: int, token: str = "") -> tuple:
+    return (200, {"items": [{"n": number}], "metadata": {"continue": token}})
+
+
+def test_list_whose_token_has_expired_is_begun_anew(server):
+    """5,000 pods take longer to page through than etcd keeps the revision, when the server is slow."""
+    server.say(
+        "/x", page(1, "t"), (410, {"message": "The provided continue parameter is too old"}), page(1, "u"), page(2)
+    )
+    assert [item["n"] for item in cluster_at(server.url).items("/x")[0]] == [1, 2]
+    assert [call[2].get("continue") for call in server.seen] == [None, ["t"], None, ["u"]]
+
+
+def test_list_that_always_expires_is_at_last_asked_for_in_one_piece(server):
+    gone = (410, {"message": "too old"})
+    server.say("/x", page(1, "t"), gone, page(1, "t"), gone, page(7))
+    assert [item["n"] for item in cluster_at(server.url).items("/x")[0]] == [7]
+    assert "limit" not in server.seen[-1][2]
+
+
+def test_410_in_one_piece_is_an_error(server):
+    server.say("/x", (410, {"message": "too old"}))
+    with pytest.raises(ApiError, match="too old"):
+        cluster_at(server.url).items("/x")
+    assert len(server.seen) == 3
+
+
+def test_post_sends_json(server):
+    server.say("/x", (201, {"status": {"allowed": True}}))
+    assert cluster_at(server.url).post("/x", {"a": 1}) == {"status": {"allowed": True}}
+    method, _path, _query, headers, body = server.seen[0]
+    assert (method, headers["Content-Type"], json.loads(body)) == ("POST", "application/json", {"a": 1})
+
+
+def test_after_the_time_limit_nothing_is_sent(server):
+    server.say("/x", (200, {}))
+    cluster = cluster_at(server.url, options={"limit_s": 0.001})
+    cluster._deadline = 0.0  # the clock began long before
+    with pytest.raises(ClusterError, match=r"the time limit of 0\.001 s is over"):
+        cluster.get("/x")
+    assert server.seen == []
+
+
+def test_server_that_never_answers_is_left_at_the_time_limit(server):
+    """A listener that accepts and says nothing; both tries end within the limit."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match="did not answer within"):
+            cluster_at(url, options={"limit_s": 1.0}).get("/x")
+        assert time.monotonic() - began < 5  # twice the half, and a slow machine
+
+
+def test_hasty_does_not_try_again(server):
+    """The preflight's patience."""
+    server.say("/x", (503, {"message": "later"}))
+    with pytest.raises(ApiError, match="later"):
+        cluster_at(server.url, options={"patience": _cluster.HASTY}).get("/x")
+    assert len(server.seen) == 1
+
+
+def test_clock_skew_comes_from_the_first_dated_answer(server):
+    server.say("/x", (200, {}))
+    cluster = cluster_at(server.url)
+    assert cluster.clock_skew_s is None
+    cluster.get("/x")
+    first = cluster.clock_skew_s
+    cluster.get("/x")
+    assert first is not None
+    assert abs(first) < 60  # the same machine
+    assert cluster.clock_skew_s == first
+
+
+def test_clock_skew_is_the_servers_time_less_ours():
+    assert _cluster._skew("Sun, 06 Nov 1994 08:49:37 GMT", 784111777.0 + 5) == -5
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Sun, 99 Foo 1994"])
+def test_answer_without_a_date_has_no_skew(date):
+    assert _cluster._skew(date, 0.0) is None
 
 
 def test_credentials_travel_in_the_header(server):
@@ -138,7 +226,7 @@ def test_refused_credentials_name_the_remedy(server):
 def test_unreachable_server_is_one_sentence(server):
     server.http.shutdown()
     server.http.server_close()
-    with pytest.raises(ClusterError, match="gave no answer") as caught:
+    with pytest.raises(ClusterError, match="refuses connections: nothing listens there") as caught:
         cluster_at(server.url).get("/x")
     assert "bearer-canary" not in str(caught.value)
 

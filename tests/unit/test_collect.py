@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils import _collect
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Answer, ExecResult
 from ansible_collections.orchestrator.platform.plugins.module_utils._collect import Collector, why_not_passed_on
@@ -25,6 +26,10 @@ class FakeCluster:
         self.answer: Answer | Exception = Answer(200, "discord_monitor_lag_seconds 0.5\n")
         self.exec: ExecResult | Exception = ExecResult(0, '{"delivered": true, "seconds": 0.4}\n', "")
         self.forbidden: set[str] = set()
+        self.clock_skew_s = 0.0
+        self.inside: dict[str, ExecResult] = {}
+        self.posted: list[dict] = []
+        self.allowed = False
 
     def each(self, function, items):
         return [function(item) for item in items]
@@ -45,18 +50,27 @@ class FakeCluster:
         if path == "/api/v1/nodes":
             return [{"status": {"nodeInfo": {"kubeletVersion": "v1.36.3"}}}], "1"
         *_rest, namespace, plural = path.split("/")
+        if namespace == "v1":
+            return self.snapshot.objects.get((plural, ""), []), "1"
         resource = "releases" if params.get("labelSelector") == "owner=helm" else plural
         return self.snapshot.objects.get((resource, namespace), []), "1"
+
+    def post(self, path, body):
+        if path in self.forbidden:
+            raise ApiError(403, "forbidden", {})
+        self.posted.append(body)
+        return {"status": {"allowed": self.allowed}}
 
     def read_text(self, _path, *, timeout_s=5.0):
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
-    def run_in(self, *_args, timeout_s):
+    def run_in(self, *place_and_argv, timeout_s):
         if isinstance(self.exec, Exception):
             raise self.exec
-        return self.exec
+        argv = place_and_argv[-1]
+        return self.inside.get(argv[-1], self.exec)
 
 
 @pytest.fixture
@@ -160,3 +174,175 @@ def test_label_selection_is_prepared_before_the_threads(cluster, expect):
     collector.collect([], probe_every=False, probe_timeout_s=1)
     assert len(seen) == 2
     assert all(item is collector.snapshot.selected for item in seen)
+
+
+# -- bad input -----------------------------------------------------------------------------------------------------
+
+LISTS = {
+    "/api/v1/namespaces/agents/secrets": "secret-scope/type-opaque",
+    "/apis/apps/v1/namespaces/agents/deployments": "secret-scope/env-ref",
+    "/api/v1/namespaces/agents/pods": "security-context/restricted",
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles": "rbac/other-readers",
+    "/api/v1/namespaces/agents/resourcequotas": "preflight/quota",
+}
+
+
+@pytest.mark.parametrize(("path", "check_id"), LISTS.items(), ids=LISTS.values())
+def test_list_that_may_not_be_read_skips_what_needs_it(path, check_id, cluster, expect):
+    cluster.forbidden.add(path)
+    found, complete = verdicts(cluster, expect, check_id)
+    assert found[check_id][0] == "skip"
+    assert not complete
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ApiError(403, "forbidden", {}), "no permission to list networkpolicies in monitor"),
+        (ApiError(404, "not found", {}), "the API server knows no networkpolicies"),
+        (ApiError(500, "etcd is away", {}), "networkpolicies in monitor could not be listed (HTTP 500): etcd is away"),
+        (ClusterError("the time limit of 5 s is over"), "networkpolicies in monitor: the time limit of 5 s is over"),
+    ],
+)
+def test_every_reason_is_told(error, reason, cluster, expect):
+    """No permission, an API group that is switched off, a sick server, one that is too slow."""
+    plain = cluster.items
+
+    def items(path, **params):
+        if path.endswith("networkpolicies"):
+            raise error
+        return plain(path, **params)
+
+    cluster.items = items
+    found, complete = verdicts(cluster, expect, "exposure/network-policy", "chart/bot-rollout")
+    assert found["exposure/network-policy"] == ("skip", reason)
+    assert found["chart/bot-rollout"][0] == "pass"
+    assert not complete
+
+
+def test_cluster_that_answers_nothing_is_one_error(cluster, expect):
+    def lost(*_args, **_params):
+        raise ClusterError("The API server refuses connections.")
+
+    cluster.items = cluster.find = cluster.get = lost
+    with pytest.raises(ClusterError, match="refuses connections"):
+        verdicts(cluster, expect, "chart/bot-rollout")
+
+
+def test_refused_credentials_are_one_error(cluster, expect):
+    def refused(*_args, **_params):
+        raise ApiError(401, "the credentials are not accepted (401)", {})
+
+    cluster.items = refused
+    with pytest.raises(ApiError, match="not accepted"):
+        verdicts(cluster, expect, "chart/bot-rollout")
+
+
+def test_objects_of_unknown_shape_are_no_error(cluster, expect):
+    """Fields that a newer Kubernetes has, and fields that are null."""
+    for objects in cluster.snapshot.objects.values():
+        for item in objects:
+            item["spec"] = {**(item.get("spec") or {}), "newField": {"deep": [1, None]}}
+            item.setdefault("status", None)
+    cluster.snapshot.objects[("pods", "agents")].append({"metadata": {"name": "bare"}, "spec": None, "status": None})
+    checks = [check for check in CHECKS if check.id not in ("delivery/probe-line",)]
+    view = Collector(cluster, expect).collect(checks, probe_every=False, probe_timeout_s=1)
+    findings, _complete = run_checks(checks, view)
+    assert {item["id"] for item in findings} == {check.id for check in checks}
+
+
+def test_reviews_are_asked_once_for_each_class(cluster, expect):
+    accounts = [{"metadata": {"name": f"a{number}"}} for number in range(500)]
+    cluster.snapshot.objects[("serviceaccounts", "agents")] = accounts
+    found, complete = verdicts(cluster, expect, "rbac/read-secrets", "rbac/review-agrees")
+    assert {verdict for verdict, _evidence in found.values()} == {"pass"}
+    assert complete
+    assert len(cluster.posted) < 300
+
+
+def test_without_the_right_to_ask_the_objects_decide_and_it_is_said(cluster, expect):
+    cluster.forbidden.add("/apis/authorization.k8s.io/v1/subjectaccessreviews")
+    grant = {"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"]}
+    cluster.snapshot.objects[("roles", "agents")] = [{"metadata": {"name": "r"}, "rules": [grant]}]
+    cluster.snapshot.objects[("rolebindings", "agents")] = [
+        {
+            "metadata": {"name": "b"},
+            "roleRef": {"kind": "Role", "name": "r"},
+            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "agents"}],
+        }
+    ]
+    found, complete = verdicts(cluster, expect, "rbac/read-secrets", "rbac/review-agrees")
+    assert found["rbac/read-secrets"][0] == "fail"
+    assert found["rbac/review-agrees"] == ("skip", "create on subjectaccessreviews is not permitted")
+    assert not complete
+
+
+def test_without_the_roles_the_api_server_decides_alone(cluster, expect):
+    cluster.forbidden |= {
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    }
+    cluster.allowed = True
+    found, complete = verdicts(cluster, expect, "rbac/exec", "rbac/review-agrees")
+    assert found["rbac/exec"][0] == "fail"
+    assert "an authorizer other than RBAC" in found["rbac/exec"][1]
+    assert found["rbac/review-agrees"][0] == "skip"
+    assert not complete
+
+
+def test_without_either_nothing_is_claimed(cluster, expect):
+    cluster.forbidden |= {
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+    }
+    found, complete = verdicts(cluster, expect, "rbac/exec")
+    assert found["rbac/exec"] == ("skip", "create on subjectaccessreviews is not permitted")
+    assert not complete
+
+
+def test_more_reviews_than_the_bound_are_said_to_be_missing(cluster, expect, monkeypatch):
+    monkeypatch.setattr(_collect, "_MAX_REVIEWS", 10)
+    found, complete = verdicts(cluster, expect, "rbac/review-agrees")
+    verdict, evidence = found["rbac/review-agrees"]
+    assert (verdict, len(cluster.posted)) == ("skip", 10)
+    assert evidence.endswith("access reviews were not asked for")
+    assert not complete
+
+
+def test_permissions_are_asked_for_as_the_user(cluster, expect):
+    cluster.allowed = True
+    found, complete = verdicts(cluster, expect, "preflight/permission")
+    assert found["preflight/permission"][0] == "pass"
+    assert complete
+    assert {body["kind"] for body in cluster.posted} == {"SelfSubjectAccessReview"}
+
+
+# -- inside containers ---------------------------------------------------------------------------------------------
+
+MOUNTS = "/\n/proc\n/etc/hosts\n/home/agent/.claude\n/run/discord-bridge\n/var/lib/discord-watcher\n"
+
+
+def test_names_inside_are_compared_and_values_never_asked_for(cluster, expect):
+    """Only the command that prints names is run."""
+    names = "PATH\0DISCORD_WEBHOOK_URL\0BOT_TOKEN\0"
+    cluster.inside = {"/proc/1/environ": ExecResult(0, names, ""), "/proc/1/mounts": ExecResult(0, MOUNTS, "")}
+    found, complete = verdicts(cluster, expect, "secret-scope/runtime-env", "secret-scope/runtime-mounts")
+    assert found["secret-scope/runtime-env"][0] == "fail"
+    assert "BOT_TOKEN" in found["secret-scope/runtime-env"][1]
+    assert complete
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (ExecResult(127, "", "no cut"), "the image cannot say: GNU cut is needed (exit status 127)"),
+        (ExecResult(None, "", ""), "the image cannot say: GNU cut is needed (exit status None)"),
+        (ApiError(403, "HTTP 403", {}), "create on pods/exec is not permitted"),
+        (ClusterError("n/p/c: timeout"), "n/p/c: timeout"),
+    ],
+)
+def test_container_that_cannot_say_is_skipped_with_the_reason(result, reason, cluster, expect):
+    cluster.exec = result
+    found, complete = verdicts(cluster, expect, "secret-scope/runtime-env")
+    assert found["secret-scope/runtime-env"] == ("skip", reason)
+    assert not complete

@@ -15,11 +15,13 @@ PREFIX = "ansible_collections.orchestrator.platform.plugins.module_utils."
 # From the bottom up; a file imports only from layers below it, or from files named before it in its own layer.
 PURE = [
     "_errors", "_versions", "_chart_names", "_quantities", "_workloads", "_redact", "_fields", "_snippet", "_rollout",
-    "_sidecar", "_snapshot", "_findings", "_entries", "_kinds", "_rules", "_suppressions", "_checks_chart", "_checks_runtime",
-    "_checks_secrets", "_catalogue", "_preflight", "_measures", "_report", "_report_page", "_report_html",
-    "_judge", "_bundle",
+    "_sidecar", "_secret_paths", "_rbac", "_snapshot", "_findings", "_preflight", "_entries", "_kinds", "_rules",
+    "_suppressions", "_checks_preflight", "_checks_chart", "_checks_runtime", "_checks_resources", "_checks_secrets",
+    "_checks_rbac", "_catalogue", "_matrix", "_measures", "_report", "_report_page", "_report_html", "_judge", "_bundle",
 ]  # fmt: skip
-TRANSPORT = ["_cluster", "_waiting", "_collect", "_extra_lists", "_report_files", "_bundle_collect", "_archive"]
+TRANSPORT = [
+    "_kubeconfig", "_cluster", "_waiting", "_collect", "_extra_lists", "_report_files", "_bundle_collect", "_archive",
+]  # fmt: skip
 ORDER = [*PURE, *TRANSPORT]
 # What would make a pure file talk to somebody.
 OUTSIDE = {

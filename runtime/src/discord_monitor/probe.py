@@ -65,7 +65,7 @@ def run(settings: WatcherSettings, *, timeout_s: float) -> Outcome:
     nonce = os.urandom(12).hex()
     answer = os.path.join(folder, f"{nonce}.json")
     try:
-        _append(folder, nonce, timeout_s)
+        _append(folder, nonce, began_at, expires=began_at + timeout_s)
     except OSError as exc:
         reason = f"the probe's line cannot be written below STATE_PATH: {exc.strerror}"
         return Outcome(delivered=False, seconds=time.monotonic() - began, reason=reason)
@@ -99,11 +99,10 @@ def _timeout_s(arguments: list[str]) -> float | None:
     return value if 0 < value <= 3600 else None
 
 
-def _append(folder: str, nonce: str, timeout_s: float) -> None:
+def _append(folder: str, nonce: str, now: float, *, expires: float) -> None:
     os.makedirs(folder, mode=0o770, exist_ok=True)
-    now = time.time()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
-    row = {"type": PROBE_TYPE, "timestamp": stamp, "uuid": nonce, "nonce": nonce, "expires": now + timeout_s}
+    row = {"type": PROBE_TYPE, "timestamp": stamp, "uuid": nonce, "nonce": nonce, "expires": expires}
     path = os.path.join(folder, PROBE_FILE)
     with contextlib.suppress(FileNotFoundError):
         if os.stat(path).st_size > MAX_FILE_BYTES:

@@ -102,6 +102,7 @@ class Source:
         self.place = place
         self.is_probe = is_probe
         self.size = 0
+        self.due = 0  # rows that begin before this byte are to be given out now
         self.limit = 0  # bytes that may be read now
         self.changed_at = time.time()
         self.unreadable = ""  # why it cannot be read, from the first failing read to a look that could open it
@@ -278,24 +279,21 @@ class Transcripts:
         return source if source is not None and source.has_news else None
 
     def changed(self, *, whole_tree: bool = False) -> list[Source]:
-        """The agent's files with news, each with its `limit` set; `whole_tree` looks everywhere at once.
+        """The agent's files with news, each with `due` and `limit` set; `whole_tree` looks everywhere at once.
 
-        The limits are one consistent cut: all sizes are taken twice and must agree, so that no row is given out while
-        an earlier row of another file is still missed. After three tries the last view is taken.
+        Files are looked at one after the other while they grow: whoever gave out all that one look saw would miss an
+        earlier row of a file looked at before. So a second look follows. Its sizes are the limits, and hold every row
+        that is older than any row of the first look; only what the first look saw is due.
         """
         if whole_tree:
             self._scanned_at = -RESCAN_S
-        view = self._look()
-        for _attempt in range(3):
-            if not any(source.has_news and not source.is_probe for source in self.sources.values()):
-                return []
-            again = self._look()
-            if again == view:
-                break
-            view = again
+        seen = self._look()
+        if not any(source.has_news and not source.is_probe for source in self.sources.values()):
+            return []
+        self._look()
         changed = [source for source in self.sources.values() if source.has_news and not source.is_probe]
         for source in changed:
-            source.limit = source.size
+            source.due, source.limit = seen.get(source.path, 0), source.size
         return changed
 
     def _look(self) -> dict[str, int]:

@@ -223,31 +223,31 @@ class Watcher:
 
     def _items(self, sources: list[Source], *, final: bool) -> Iterator[Item]:
         heap: list[tuple[str, int, RawRow, Row | None]] = []
-        for number in range(len(sources)):
-            self._push(heap, sources, number)
+        due = sum(self._push(heap, sources, number) for number in range(len(sources)))
         count = 0
-        while heap:
+        while heap and (final or (due and count < MAX_TURN_ROWS)):
             _order, number, raw, row = heapq.heappop(heap)
             source = sources[number]
-            self._push(heap, sources, number)
+            due -= raw.start < source.due
+            due += self._push(heap, sources, number)
             yield from self._items_of(source, raw, row)
             count += 1
-            if count >= MAX_TURN_ROWS and not final:
-                for _order, number, raw, _row in heap:
-                    sources[number].put_back(raw)
-                return
+        for _order, number, raw, _row in heap:
+            sources[number].put_back(raw)
         if final:
             yield from self._unfinished()
 
-    def _push(self, heap: list[tuple[str, int, RawRow, Row | None]], sources: list[Source], number: int) -> None:
+    def _push(self, heap: list[tuple[str, int, RawRow, Row | None]], sources: list[Source], number: int) -> bool:
+        """Put the next row of a file on the heap; whether that row is due."""
         source = sources[number]
         raw = source.next_row()
         if raw is None:
-            return
+            return False
         row = self._parsed(raw)
         if row is not None:
             source.order = max(source.order, row.timestamp)
         heapq.heappush(heap, (source.order, number, raw, row))
+        return raw.start < source.due
 
     def _parsed(self, raw: RawRow) -> Row | None:
         self.health.beat()

@@ -9,8 +9,8 @@ import gzip
 import json
 
 import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils import _kubeconfig as kubeconfig
 from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight as judge
-from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight_cluster as cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import ANNOTATION_HASH
 
 SIDECAR = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}}
@@ -166,8 +166,8 @@ def test_kubeconfig_problems(tmp_path, text, context, check):
     path = tmp_path / "config"
     if text is not None:
         path.write_text(text, encoding="utf-8")
-    with pytest.raises(cluster.PreflightStopError) as stopped:
-        cluster.check_kubeconfig([str(path)], context)
+    with pytest.raises(kubeconfig.PreflightStopError) as stopped:
+        kubeconfig.check_kubeconfig([str(path)], context)
     assert stopped.value.check == check
     assert str(path) in stopped.value.evidence
 
@@ -176,5 +176,5 @@ def test_context_of_a_good_kubeconfig(tmp_path):
     """Without a wish the file's current context is taken."""
     path = tmp_path / "config"
     path.write_text("{current-context: a, contexts: [{name: a}, {name: b}]}", encoding="utf-8")
-    assert cluster.check_kubeconfig([str(path)], None) == "a"
-    assert cluster.check_kubeconfig([str(path)], "b") == "b"
+    assert kubeconfig.check_kubeconfig([str(path)], None) == "a"
+    assert kubeconfig.check_kubeconfig([str(path)], "b") == "b"

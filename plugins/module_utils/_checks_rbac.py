@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""Family rbac: who gets at our Secrets through the Kubernetes API, directly or by one more step. Pure."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    Catalogue,
+    Result,
+    Subject,
+    failed,
+    passed,
+    subject,
+    unreadable,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Grant, Right, Who
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, View
+
+CATALOGUE = Catalogue()
+check = CATALOGUE.add
+
+_LISTS = ("clusterroles", "clusterrolebindings", "roles", "rolebindings", "serviceaccounts", "reviews")
+# our_secrets() reads the workloads, for Secrets chosen by annotation; accounts in use are read from the pods.
+_NEEDS = (*_LISTS, "deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "pods", "configmaps")
+_DECIDED = (
+    "The API server's access reviews for every ServiceAccount of the namespaces in view, and for the groups that all "
+    "of them are in; accounts with the same bindings are asked for once. rbac_allowed names expected ones."
+)
+# Kubernetes' own, and the groups that are meant to administer a cluster.
+_EXPECTED = (Allowed("kube-system/*"), Allowed("group:system:masters"))
+_SYSTEM = ("system:", "kubeadm:")
+
+
+def _show(who: Who) -> Subject:
+    return subject(who.kind, who.namespace, who.name)
+
+
+def show_grant(grant: Grant | None) -> str:
+    """The binding, or that it is none."""
+    return str(grant) if grant is not None else "an authorizer other than RBAC, or a binding that could not be read"
+
+
+def is_allowed(view: View, who: Who, check_id: str) -> bool:
+    """Whether the user, or we, expect this subject to have such rights."""
+    name = f"{who.namespace}/{who.name}" if who.kind == "ServiceAccount" else f"{who.kind.lower()}:{who.name}"
+    return any(
+        fnmatch.fnmatchcase(name, item.subject) and (not item.checks or check_id in item.checks)
+        for item in (*_EXPECTED, *view.expect.rbac_allowed)
+    )
+
+
+def _undecided(view: View) -> str:
+    """Why nothing can be said: neither the API server decides for us, nor are the objects known."""
+    if view.access.by_objects or view.snapshot.reviews:
+        return ""
+    return view.snapshot.unread.get(("reviews", ""), "roles and bindings could not be read")
+
+
+def _rights(view: View, check_id: str) -> Iterator[Result]:
+    why = _undecided(view)
+    if why:
+        yield unreadable(subject("Cluster"), why)
+        return
+    for who in view.access.subjects:
+        lines: dict[tuple[str, str], list[Right]] = {}
+        for namespace in view.access.wanted:
+            for (check_of, right), grant in view.access.granted(who, namespace).items():
+                if check_of == check_id:
+                    lines.setdefault((namespace, show_grant(grant)), []).append(right)
+        if not lines:
+            yield passed(_show(who))
+        elif is_allowed(view, who, check_id):
+            yield passed(_show(who), "allowed by rbac_allowed")
+        else:
+            yield failed(_show(who), "; ".join(_line(*key, rights) for key, rights in lines.items()))
+
+
+def _line(namespace: str, grant: str, rights: list[Right]) -> str:
+    verbs: dict[str, list[str]] = {}
+    for right in rights:
+        verb, _space, what = str(right).partition(" ")
+        verbs.setdefault(what, []).append(verb)
+    shown = ", ".join(f"{'/'.join(names)} {what}" for what, names in verbs.items())
+    return f"{shown} in {namespace or 'the whole cluster'}, by {grant}"
+
+
+@check(
+    "rbac/read-secrets",
+    title="No ServiceAccount may read our Secrets",
+    scope="cluster",
+    needs=_NEEDS,
+    protects="the bot token or a webhook URL read through the API by whatever runs with that account",
+    decided="get, list and watch on each of our Secrets by name; list and watch give the values too. " + _DECIDED,
+    mend="Take secrets out of the role, or limit it by resourceNames to other Secrets.",
+)
+def read_secrets(view: View, _namespace: str) -> Iterator[Result]:
+    """Direct reading."""
+    return _rights(view, "rbac/read-secrets")
+
+
+@check(
+    "rbac/create-pods",
+    title="No ServiceAccount may make or change pods where our Secrets are",
+    scope="cluster",
+    needs=_NEEDS,
+    protects="the same Secrets: a pod may name any Secret of its namespace, and so may whoever makes pods",
+    decided="create, update and patch on pods and on every kind that makes pods. " + _DECIDED,
+    mend="Give the account a namespace of its own, or name it in rbac_allowed if it deploys agents; "
+    "enforcement.mode of the chart then closes what is left.",
+)
+def create_pods(view: View, _namespace: str) -> Iterator[Result]:
+    """One step: a pod that reads."""
+    return _rights(view, "rbac/create-pods")
+
+
+@check(
+    "rbac/exec",
+    title="No ServiceAccount may run commands in our pods",
+    scope="cluster",
+    needs=_NEEDS,
+    protects="the environment of a running watcher or bot, which any command in it can print",
+    decided="create and get on pods/exec and pods/attach, and changing pods/ephemeralcontainers. " + _DECIDED,
+    mend="Take these subresources out of the role.",
+)
+def exec_in_pods(view: View, _namespace: str) -> Iterator[Result]:
+    """One step: a command in a container that holds the Secret."""
+    return _rights(view, "rbac/exec")
+
+
+@check(
+    "rbac/impersonate",
+    title="No ServiceAccount may act as somebody else",
+    scope="cluster",
+    needs=_NEEDS,
+    protects="every right of every other user, cluster administrators included",
+    decided="impersonate on users and groups of the cluster and on serviceaccounts of each namespace. " + _DECIDED,
+    mend="Take the verb impersonate out of the role, or limit it by resourceNames.",
+)
+def impersonate(view: View, _namespace: str) -> Iterator[Result]:
+    """One step: another identity."""
+    return _rights(view, "rbac/impersonate")
+
+
+@check(
+    "rbac/escalate",
+    title="No ServiceAccount may give itself rights it lacks",
+    scope="cluster",
+    needs=_NEEDS,
+    protects="every other check of this family: bind and escalate lift the limit that RBAC puts on granting",
+    decided="bind and escalate on roles of each namespace and on clusterroles. " + _DECIDED,
+    mend="Take the verbs bind and escalate out of the role.",
+)
+def escalate(view: View, _namespace: str) -> Iterator[Result]:
+    """One step: a role of its own making."""
+    return _rights(view, "rbac/escalate")
+
+
+@check(
+    "rbac/wildcard",
+    title="No ServiceAccount may do everything",
+    scope="cluster",
+    needs=_NEEDS,
+    protects="rights that nobody has decided on, those of kinds and verbs still to come among them",
+    decided="The verb * on the resource * of the API group *, in each namespace and in the cluster. " + _DECIDED,
+    mend="Name verbs and resources in the role instead of *, and do not bind cluster-admin to an account.",
+)
+def wildcard(view: View, _namespace: str) -> Iterator[Result]:
+    """No step at all."""
+    return _rights(view, "rbac/wildcard")
+
+
+@check(
+    "rbac/token-request",
+    title="No ServiceAccount may make tokens of another",
+    scope="cluster",
+    needs=_NEEDS,
+    protects="the rights of every account of the namespace",
+    decided="create on serviceaccounts/token in each namespace. " + _DECIDED,
+    mend="Take serviceaccounts/token out of the role, or limit it by resourceNames.",
+)
+def token_request(view: View, _namespace: str) -> Iterator[Result]:
+    """One step: another account's token."""
+    return _rights(view, "rbac/token-request")
+
+
+@check(
+    "rbac/node-proxy",
+    title="No ServiceAccount may use the kubelet's API",
+    scope="cluster",
+    needs=_NEEDS,
+    protects="every container of every node: nodes/proxy runs commands in them, unseen by admission and audit",
+    decided="get and create on nodes/proxy; get is enough, since the kubelet takes commands over websockets. "
+    + _DECIDED,
+    mend="Give monitoring nodes/metrics and nodes/stats instead of nodes/proxy.",
+)
+def node_proxy(view: View, _namespace: str) -> Iterator[Result]:
+    """One step: past the API server."""
+    return _rights(view, "rbac/node-proxy")
+
+
+@check(
+    "rbac/review-agrees",
+    title="The API server's answers agree with the roles and bindings",
+    scope="cluster",
+    needs=_NEEDS,
+    severity="warning",
+    protects="rights that no RBAC object shows, and roles that somebody changes at this moment",
+    decided="Each access review is compared with an evaluation of the Roles, ClusterRoles and bindings that were read.",
+    mend="Look for another authorizer (--authorization-config of the API server, a cloud's IAM) and what it grants; "
+    "run again if roles were being changed.",
+)
+def review_agrees(view: View, _namespace: str) -> Iterator[Result]:
+    """Compare two deciders."""
+    cluster, snapshot = subject("Cluster"), view.snapshot
+    reason = snapshot.unread.get(("reviews", ""))
+    if reason is not None:
+        yield unreadable(cluster, reason)
+        return
+    if not view.access.by_objects:
+        yield unreadable(cluster, "roles or bindings could not be read, so there is nothing to compare with")
+        return
+    differing: dict[Who, list[str]] = {}
+    for who, right, answer, grant in view.access.disagreements():
+        text = f"{right} in {right.namespace or 'the cluster'}: the API server says {'yes' if answer else 'no'}"
+        differing.setdefault(who, []).append(f"{text}, the objects say {'no' if answer else f'yes ({grant})'}")
+    for who, lines in differing.items():
+        yield failed(_show(who), "; ".join(lines))
+    if not differing:
+        yield passed(cluster, f"{len(snapshot.reviews)} reviews")
+
+
+@check(
+    "rbac/other-readers",
+    title="Nobody outside the platform may read our Secrets",
+    scope="cluster",
+    needs=_NEEDS,
+    severity="info",
+    protects="the surprise that a backup tool, an operator or a team can read them; often rightly so",
+    decided="Every user, group and ServiceAccount that a binding names, outside the namespaces in view, evaluated from "
+    "the objects. Kubernetes' own and groups that are cluster-admin are left out.",
+    mend="Narrow the role, or name the subject in rbac_allowed: user:NAME, group:NAME or namespace/name.",
+)
+def other_readers(view: View, _namespace: str) -> Iterator[Result]:
+    """Everybody whom the bindings name."""
+    if not view.access.by_objects:
+        yield unreadable(subject("Cluster"), "roles or bindings could not be read")
+        return
+    known, found = set(view.access.subjects), False
+    for who in view.access.roles.subjects():
+        if who in known or who.name.startswith(_SYSTEM) or is_allowed(view, who, "rbac/other-readers"):
+            continue
+        if who.kind == "ServiceAccount" and who.namespace in view.expect.namespaces():
+            continue  # named by a binding and not there
+        lines = list(dict.fromkeys(_reads(view, who)))
+        if lines:
+            found = True
+            yield failed(_show(who), "; ".join(lines))
+    if not found:
+        yield passed(subject("Cluster"))
+
+
+def _reads(view: View, who: Who) -> Iterator[str]:
+    for rights in view.access.wanted.values():
+        for right in rights.get("rbac/read-secrets", []):
+            grant = view.access.roles.granted_by(who, right)
+            if grant is not None and not (who.kind != "ServiceAccount" and grant.role == "ClusterRole cluster-admin"):
+                yield f"reads {right.name} in {right.namespace}, by {grant}"

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""Who may do what, by the RBAC objects of a cluster: an evaluation beside the API server's own. Pure.
+
+It follows the API server's RBAC authorizer: bindings of a namespace and of the cluster, subresources, "*",
+resourceNames, aggregated roles. Other authorizers (nodes, webhooks) are not RBAC: what only they allow is seen as a
+difference from the API server's answer.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import selects
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj, dig
+
+GROUP = "rbac.authorization.k8s.io"
+AUTHENTICATED = "system:authenticated"
+ACCOUNTS = "system:serviceaccounts"
+
+
+class Who(t.NamedTuple):
+    """A subject; `namespace` only for a ServiceAccount."""
+
+    kind: str  # ServiceAccount, Group, User
+    namespace: str
+    name: str
+
+    @property
+    def user(self) -> str:
+        """The user name that the API server sees, "" for a group."""
+        if self.kind == "ServiceAccount":
+            return f"system:serviceaccount:{self.namespace}:{self.name}"
+        return self.name if self.kind == "User" else ""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that the API server puts it into; a group is in itself alone."""
+        if self.kind == "ServiceAccount":
+            return (ACCOUNTS, f"{ACCOUNTS}:{self.namespace}", AUTHENTICATED)
+        return (self.name,) if self.kind == "Group" else (AUTHENTICATED,)
+
+
+class Right(t.NamedTuple):
+    """One action; an empty namespace is cluster scope, an empty name every object of the resource."""
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str
+    namespace: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        """`get secrets/x`, `create pods/exec`, `patch deployments.apps`."""
+        kind = f"{self.resource}.{self.group}" if self.group and self.group != "*" else self.resource
+        return f"{self.verb} {'/'.join(part for part in (kind, self.subresource, self.name) if part)}"
+
+
+class Grant(t.NamedTuple):
+    """A binding with the rules of its role."""
+
+    binding: str
+    role: str
+    rules: tuple[Obj, ...]
+
+    def __str__(self) -> str:
+        """`RoleBinding x with ClusterRole edit`."""
+        return f"{self.binding} with {self.role}"
+
+    def __hash__(self) -> int:
+        """By name: two bindings of one name in one place are one."""
+        return hash((self.binding, self.role))
+
+
+class Roles:
+    """The RBAC objects of the cluster and of some namespaces, indexed by subject."""
+
+    def __init__(
+        self,
+        *,
+        cluster_roles: Iterable[Obj] = (),
+        cluster_bindings: Iterable[Obj] = (),
+        roles: Mapping[str, Iterable[Obj]] | None = None,
+        bindings: Mapping[str, Iterable[Obj]] | None = None,
+    ) -> None:
+        self._cluster_roles = {role["metadata"]["name"]: role for role in cluster_roles}
+        self._roles = {
+            (namespace, role["metadata"]["name"]): role for namespace, items in (roles or {}).items() for role in items
+        }
+        self._index: dict[tuple[str, Who], list[Grant]] = {}
+        for binding in cluster_bindings:
+            self._add(binding, "")
+        for namespace, items in (bindings or {}).items():
+            for binding in items:
+                self._add(binding, namespace)
+
+    def _add(self, binding: Obj, namespace: str) -> None:
+        kind, name = dig(binding, "roleRef", "kind"), dig(binding, "roleRef", "name") or ""
+        role = self._cluster_roles.get(name) if kind == "ClusterRole" else self._roles.get((namespace, name))
+        if role is None:
+            return  # a binding to a role that is not there gives nothing
+        title = "RoleBinding" if namespace else "ClusterRoleBinding"
+        place = f"{namespace}/" if namespace else ""
+        grant = Grant(f"{title} {place}{binding['metadata']['name']}", f"{kind} {name}", tuple(self._rules(role)))
+        for subject in binding.get("subjects") or []:
+            who = _subject(subject, namespace)
+            if who is not None:
+                self._index.setdefault((namespace, who), []).append(grant)
+
+    def _rules(self, role: Obj) -> Iterator[Obj]:
+        # The controller writes an aggregated role's rules into it, and only those count for the API server.
+        yield from role.get("rules") or []
+        if role.get("rules") or "aggregationRule" not in role:
+            return
+        for selector in dig(role, "aggregationRule", "clusterRoleSelectors") or []:
+            for other in self._cluster_roles.values():
+                if other is not role and selects(selector, dig(other, "metadata", "labels")):
+                    yield from other.get("rules") or []
+
+    def grants(self, who: Who, namespace: str) -> list[Grant]:
+        """All bindings that hold for the subject in a namespace, or cluster-wide for ""; each once."""
+        keys = [who, *(Who("Group", "", name) for name in who.groups)]
+        if who.user:
+            keys.append(Who("User", "", who.user))
+        places = ("", namespace) if namespace else ("",)
+        return list(
+            dict.fromkeys(grant for place in places for key in dict.fromkeys(keys) for grant in self._at(place, key))
+        )
+
+    def _at(self, place: str, who: Who) -> list[Grant]:
+        return self._index.get((place, who), [])
+
+    def granted_by(self, who: Who, right: Right) -> Grant | None:
+        """The first binding that allows it, or None."""
+        return next(
+            (
+                grant
+                for grant in self.grants(who, right.namespace)
+                if any(rule_allows(rule, right) for rule in grant.rules)
+            ),
+            None,
+        )
+
+    def subjects(self) -> list[Who]:
+        """Every subject that a binding names, in a stable order."""
+        return sorted({who for _place, who in self._index})
+
+
+def _subject(subject: Obj, namespace: str) -> Who | None:
+    kind, name = subject.get("kind"), subject.get("name") or ""
+    if kind == "ServiceAccount":
+        home = subject.get("namespace") or namespace
+        return Who("ServiceAccount", home, name) if home else None
+    return Who(kind, "", name) if kind in ("User", "Group") else None
+
+
+def rule_allows(rule: Obj, right: Right) -> bool:
+    """Whether one PolicyRule covers an action on a resource; rules for other URLs never do."""
+    return (
+        _holds(rule.get("verbs"), right.verb)
+        and _holds(rule.get("apiGroups"), right.group)
+        and _holds_resource(rule.get("resources") or [], right)
+        and (not rule.get("resourceNames") or right.name in rule["resourceNames"])
+    )
+
+
+def _holds(allowed: list[str] | None, wanted: str) -> bool:
+    return "*" in (allowed or []) or wanted in (allowed or [])
+
+
+def _holds_resource(allowed: list[str], right: Right) -> bool:
+    # "*" covers subresources too, "*/log" that subresource of everything; "pods" covers no subresource of pods.
+    if not right.subresource:
+        return "*" in allowed or right.resource in allowed
+    return bool({"*", f"{right.resource}/{right.subresource}", f"*/{right.subresource}"} & set(allowed))
+
+
+# -- what is asked ---------------------------------------------------------------------------------------------------
+
+_BEARERS = (
+    ("", "pods"),
+    ("", "replicationcontrollers"),
+    ("apps", "deployments"),
+    ("apps", "statefulsets"),
+    ("apps", "daemonsets"),
+    ("apps", "replicasets"),
+    ("batch", "jobs"),
+    ("batch", "cronjobs"),
+)
+
+
+def rights_of_interest(namespace: str, secrets: Iterable[str]) -> dict[str, list[Right]]:
+    """By check id, what nobody is to be allowed in a namespace with these Secrets; "" is the cluster itself."""
+    if not namespace:
+        return {
+            "rbac/impersonate": [Right("impersonate", "", what, "", "") for what in ("users", "groups")],
+            "rbac/escalate": [Right(verb, GROUP, "clusterroles", "", "") for verb in ("bind", "escalate")],
+            "rbac/wildcard": [Right("*", "*", "*", "", "")],
+            "rbac/node-proxy": [Right(verb, "", "nodes", "proxy", "") for verb in ("get", "create")],
+        }
+    # A rule limited to resourceNames allows list and watch too, with a field selector of that name.
+    return {
+        "rbac/read-secrets": [
+            Right(verb, "", "secrets", "", namespace, name) for name in secrets for verb in ("get", "list", "watch")
+        ],
+        "rbac/create-pods": [
+            Right(verb, group, resource, "", namespace)
+            for group, resource in _BEARERS
+            for verb in ("create", "update", "patch")
+        ],
+        "rbac/exec": [
+            *(Right(verb, "", "pods", sub, namespace) for sub in ("exec", "attach") for verb in ("create", "get")),
+            *(Right(verb, "", "pods", "ephemeralcontainers", namespace) for verb in ("update", "patch")),
+        ],
+        "rbac/impersonate": [Right("impersonate", "", "serviceaccounts", "", namespace)],
+        "rbac/escalate": [
+            Right(verb, GROUP, what, "", namespace)
+            for what, verbs in (("roles", ("bind", "escalate")), ("clusterroles", ("bind",)))
+            for verb in verbs
+        ],
+        "rbac/wildcard": [Right("*", "*", "*", "", namespace)],
+        "rbac/token-request": [Right("create", "", "serviceaccounts", "token", namespace)],
+    }
+
+
+def access_review(who: Who, right: Right) -> Obj:
+    """The SubjectAccessReview for one action."""
+    attributes = {
+        "verb": right.verb,
+        "group": right.group,
+        "resource": right.resource,
+        "subresource": right.subresource,
+        "namespace": right.namespace,
+        "name": right.name,
+    }
+    spec: Obj = {"groups": list(who.groups), "resourceAttributes": {k: v for k, v in attributes.items() if v}}
+    if who.user:
+        spec["user"] = who.user
+    return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+
+
+class Class(t.NamedTuple):
+    """Subjects with the same bindings in one namespace: RBAC cannot tell them apart, so one is asked for all."""
+
+    namespace: str
+    members: tuple[Who, ...]
+
+
+def classes(roles: Roles, subjects: Iterable[Who], namespaces: Iterable[str]) -> list[Class]:
+    """The subjects of each namespace, put together by their bindings."""
+    subjects = list(subjects)
+    found: list[Class] = []
+    for namespace in namespaces:
+        by_grants: dict[frozenset[Grant], list[Who]] = {}
+        for who in subjects:
+            by_grants.setdefault(frozenset(roles.grants(who, namespace)), []).append(who)
+        found += [Class(namespace, tuple(members)) for members in by_grants.values()]
+    return found
+
+
+class Access:
+    """What each subject may do, by the API server's answers where there are some, else by the objects."""
+
+    def __init__(
+        self,
+        roles: Roles,
+        *,
+        subjects: Iterable[Who],
+        wanted: Mapping[str, dict[str, list[Right]]],
+        reviews: Mapping[tuple[Who, Right], bool],
+        by_objects: bool,
+    ) -> None:
+        self.roles, self.reviews, self.wanted = roles, reviews, wanted
+        self.by_objects = by_objects  # False: some roles or bindings could not be read
+        self.subjects = list(subjects)
+        if by_objects:
+            self.classes = classes(roles, self.subjects, wanted)
+        else:  # without the bindings nobody is known to be like another
+            self.classes = [Class(namespace, (who,)) for namespace in wanted for who in self.subjects]
+        self._granted: dict[tuple[Who, str], dict[tuple[str, Right], Grant | None]] | None = None
+
+    def questions(self) -> Iterator[tuple[Who, Right]]:
+        """What the API server is to be asked: each right of interest once for each class."""
+        for item in self.classes:
+            for rights in self.wanted[item.namespace].values():
+                yield from ((item.members[0], right) for right in rights)
+
+    def disagreements(self) -> Iterator[tuple[Who, Right, bool, Grant | None]]:
+        """(subject, right, the API server's answer, the objects' grant) where they differ."""
+        for (who, right), answer in self.reviews.items():
+            grant = self.roles.granted_by(who, right)
+            if answer != (grant is not None):
+                yield who, right, answer, grant
+
+    def granted(self, who: Who, namespace: str) -> dict[tuple[str, Right], Grant | None]:
+        """The rights of interest that it has there, by (check id, right); the grant is None where no binding gives it.
+
+        What one of its groups has is the group's, and is not told again for each member.
+        """
+        if self._granted is None:
+            self._granted = dict(self._all())
+        own = self._granted.get((who, namespace), {})
+        if who.kind == "Group":
+            return own
+        shared = {key for name in who.groups for key in self._granted.get((Who("Group", "", name), namespace), {})}
+        return {key: grant for key, grant in own.items() if key not in shared}
+
+    def may(self, who: Who, right: Right) -> bool:
+        """Whether it may, by whatever way, its groups included; only for rights that were asked for."""
+        return any(
+            key[1] == right
+            for one in (who, *(Who("Group", "", name) for name in who.groups))
+            for key in self.granted(one, right.namespace)
+        )
+
+    def _all(self) -> Iterator[tuple[tuple[Who, str], dict[tuple[str, Right], Grant | None]]]:
+        for item in self.classes:
+            head = item.members[0]
+            found: dict[tuple[str, Right], Grant | None] = {}
+            for check, rights in self.wanted[item.namespace].items():
+                for right in rights:
+                    grant = self.roles.granted_by(head, right)
+                    if self.reviews.get((head, right), grant is not None):
+                        found[(check, right)] = grant
+            if found:
+                yield from (((who, item.namespace), found) for who in item.members)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""What `make test` prints at its end: counts and the names of what failed."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+REPORT = """<testsuites><testsuite name="pytest" tests="3" failures="1" errors="1" skipped="0">
+<testcase classname="tests.test_a" name="test_good"/>
+<testcase classname="tests.test_a" name="test_bad"><failure message="assert 1 == 2&#10;more">trace</failure></testcase>
+<testcase classname="tests.test_b" name="test_worse"><error>no message here
+trace</error></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """hack/run.py as a module."""
+    spec = importlib.util.spec_from_file_location("hack_run", ROOT / "hack" / "run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "hack_run", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_counts_and_failures_come_from_the_same_report(run: types.ModuleType, tmp_path: Path) -> None:
+    report = tmp_path / "unit.xml"
+    report.write_text(REPORT)
+    assert run.read_junit([report]) == (1, 2, 0)
+    assert run.read_failures([report]) == [
+        "tests.test_a::test_bad: assert 1 == 2",
+        "tests.test_b::test_worse: no message here",
+    ]
+
+
+def test_the_names_of_failed_tests_stand_below_the_table(
+    run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reader who sees only the end of the log must learn which test it was."""
+    write = f"import pathlib; pathlib.Path({str(tmp_path / 'unit.xml')!r}).write_text({REPORT!r}); raise SystemExit(1)"
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    monkeypatch.setattr(run, "unit", lambda: [run.Step("unit", [sys.executable, "-c", write], junit="unit.xml")])
+    monkeypatch.setattr(sys, "argv", ["run.py", "unit"])
+    assert run.main() == 1
+    last = capsys.readouterr().out.split("seconds\n")[-1].splitlines()
+    assert "failed: tests.test_a::test_bad: assert 1 == 2" in last
+    assert last[-1] == "1 passed, 2 failed, 0 skipped"
