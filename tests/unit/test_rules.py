@@ -287,12 +287,12 @@ def named(name: str) -> dict:
 
 
 def test_another_kind_is_listed_once_a_namespace(view):
-    base = "/apis/networking.k8s.io/v1/namespaces"
-    lists = Lists({f"{base}/monitor/networkpolicies": [named("deny")]})
-    made = [rule(kind="NetworkPolicy"), rule(kind="NetworkPolicy", id="user/b"), rule(kind="Pod", id="user/c")]
+    base = "/apis/networking.k8s.io/v1/namespaces"  # of Ingress, which no check of ours reads
+    lists = Lists({f"{base}/monitor/ingresses": [named("deny")]})
+    made = [rule(kind="Ingress"), rule(kind="Ingress", id="user/b"), rule(kind="Pod", id="user/c")]
     collect_extra(lists, view, [item.listing for item in made])
-    assert sorted(lists.asked) == [f"{base}/agents/networkpolicies", f"{base}/monitor/networkpolicies"]
-    verdicts, complete = judged(view, kind="NetworkPolicy", **{"assert": "kind == 'NetworkPolicy'"})
+    assert sorted(lists.asked) == [f"{base}/agents/ingresses", f"{base}/monitor/ingresses"]
+    verdicts, complete = judged(view, kind="Ingress", **{"assert": "kind == 'Ingress'"})
     assert (verdicts, complete) == ([("pass", "deny", ""), ("skip", "agents", "")], False)
 
 
