@@ -116,7 +116,7 @@ def _results(rows: Iterable[Finding], check_id: str) -> Iterator[Result]:
     for row in rows:
         if row["id"] != check_id:
             continue
-        text = f"{row['evidence']} {row['hint']}".strip()
+        text = row["evidence"]
         if row["verdict"] == "pass":
             yield passed(row["subject"], text)
         else:

@@ -212,6 +212,7 @@ class Cluster:
         # Not needed by anybody else. The websocket alone: the typed API in front of it costs half a second to import.
         from kubernetes.stream.ws_client import websocket_call
 
+        self._in_time(timeout_s)
         self._count()
         query = [("container", container), ("stdin", "false"), ("stdout", "true"), ("stderr", "true"), ("tty", "false")]
         try:
@@ -223,7 +224,7 @@ class Cluster:
                 query_params=[*(("command", word) for word in argv), *query],
                 _preload_content=False,
             )
-            channel.run_forever(timeout=timeout_s)
+            channel.run_forever(timeout=self._in_time(timeout_s))
             stdout, stderr = channel.read_stdout(timeout=0) or "", channel.read_stderr(timeout=0) or ""
             code = None if channel.is_open() else channel.returncode
             channel.close()
@@ -287,14 +288,19 @@ class Cluster:
         """Raises ClusterError when the time for everything is over."""
         from urllib3 import Timeout
 
+        # Tried twice at most, so that both tries end in time.
+        half_s = self._in_time(2 * PATIENT.read_s) / 2
         connect_s, read_s = self._patience.connect_s, read_s or self._patience.read_s
-        if self._deadline is not None:
-            left_s = self._deadline - time.monotonic()
-            if left_s <= 0:
-                raise ClusterError(f"the time limit of {self._limit_s:g} s is over")
-            # Tried twice at most, so that both tries end in time.
-            connect_s, read_s = min(connect_s, left_s / 2), min(read_s, left_s / 2)
-        return Timeout(connect=connect_s, read=read_s)
+        return Timeout(connect=min(connect_s, half_s), read=min(read_s, half_s))
+
+    def _in_time(self, wanted_s: float) -> float:
+        """So many seconds, or what is left; raises ClusterError when nothing is."""
+        if self._deadline is None:
+            return wanted_s
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise ClusterError(f"the time limit of {self._limit_s:g} s is over")
+        return min(wanted_s, left_s)
 
     def _retries(self, *, retry: bool) -> Foreign:
         if not retry or not self._patience.retries:

@@ -19,6 +19,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 
 GROUP = "rbac.authorization.k8s.io"
 AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
 ACCOUNTS = "system:serviceaccounts"
 
 
@@ -244,7 +245,7 @@ def access_review(who: Who, right: Right) -> Obj:
 
 
 class Class(t.NamedTuple):
-    """Subjects with the same bindings in one namespace: RBAC cannot tell them apart, so one is asked for all."""
+    """Subjects of one kind with the same bindings in one namespace: RBAC cannot tell them apart, so one is asked."""
 
     namespace: str
     members: tuple[Who, ...]
@@ -255,11 +256,16 @@ def classes(roles: Roles, subjects: Iterable[Who], namespaces: Iterable[str]) ->
     subjects = list(subjects)
     found: list[Class] = []
     for namespace in namespaces:
-        by_grants: dict[frozenset[Grant], list[Who]] = {}
+        by_grants: dict[tuple[str, frozenset[Grant]], list[Who]] = {}
         for who in subjects:
-            by_grants.setdefault(frozenset(roles.grants(who, namespace)), []).append(who)
+            by_grants.setdefault((who.kind, frozenset(roles.grants(who, namespace))), []).append(who)
         found += [Class(namespace, tuple(members)) for members in by_grants.values()]
     return found
+
+
+def _only_groups(item: Class) -> bool:
+    # Nobody's account is in system:unauthenticated, so it is asked for like an account.
+    return all(who.kind == "Group" and who.name != UNAUTHENTICATED for who in item.members)
 
 
 class Access:
@@ -284,10 +290,19 @@ class Access:
         self._granted: dict[tuple[Who, str], dict[tuple[str, Right], Grant | None]] | None = None
 
     def questions(self) -> Iterator[tuple[Who, Right]]:
-        """What the API server is to be asked: each right of interest once for each class."""
+        """What the API server is to be asked: each right of interest once for each class of accounts."""
         for item in self.classes:
-            for rights in self.wanted[item.namespace].values():
-                yield from ((item.members[0], right) for right in rights)
+            if not _only_groups(item):
+                for rights in self.wanted[item.namespace].values():
+                    yield from ((item.members[0], right) for right in rights)
+
+    def questions_about_groups(self, answers: Mapping[tuple[Who, Right], bool]) -> Iterator[tuple[Who, Right]]:
+        """What is to be asked then: of the groups' rights only those that some account turned out to have."""
+        had = {right for (_who, right), answer in answers.items() if answer}
+        for item in self.classes:
+            if _only_groups(item):
+                for rights in self.wanted[item.namespace].values():
+                    yield from ((item.members[0], right) for right in rights if right in had)
 
     def disagreements(self) -> Iterator[tuple[Who, Right, bool, Grant | None]]:
         """(subject, right, the API server's answer, the objects' grant) where they differ."""

@@ -19,6 +19,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import (
     ACCOUNTS,
     AUTHENTICATED,
+    UNAUTHENTICATED,
     Access,
     Right,
     Roles,
@@ -322,7 +323,7 @@ class View:
         )
 
     def _accounts(self, namespaces: list[str]) -> list[Who]:
-        groups = ["system:unauthenticated", AUTHENTICATED, ACCOUNTS, *(f"{ACCOUNTS}:{name}" for name in namespaces)]
+        groups = [UNAUTHENTICATED, AUTHENTICATED, ACCOUNTS, *(f"{ACCOUNTS}:{name}" for name in namespaces)]
         found = [Who("Group", "", name) for name in groups]
         for namespace in namespaces:
             accounts = self.snapshot.objects.get(("serviceaccounts", namespace), [])

@@ -17,7 +17,8 @@ description:
   - Takes one snapshot of the namespaces in view, one list for each kind and namespace, and runs the catalogue of
     checks on it. Each check gives findings with verdict, evidence and a hint; the file C(docs/checks.md) has a section
     for each check.
-  - It only reads. The one exception is O(probe_delivery), which posts a message to the channel and deletes it again.
+  - It only reads. The exceptions are O(probe_delivery), which posts a message to the channel and deletes it again, and
+    O(runtime_scope), which runs C(cut) in containers.
   - What it has no permission to read makes the checks that need it skip, and the summary says that it is incomplete.
   - Values of Secrets are compared in memory only and never appear in a result or report.
 options:

@@ -82,6 +82,10 @@ def answer_reviews(snapshot: Snapshot, expect: Expectation) -> None:
     snapshot.reviews = {
         (who, right): access.roles.granted_by(who, right) is not None for who, right in access.questions()
     }
+    snapshot.reviews |= {
+        (who, right): access.roles.granted_by(who, right) is not None
+        for who, right in access.questions_about_groups(snapshot.reviews)
+    }
 
 
 def _inside(container: dict) -> Inside:

@@ -190,7 +190,9 @@ def test_api_servers_answer_wins_over_the_objects():
 
 
 def test_without_the_bindings_every_subject_is_asked_for_itself():
-    assert len(list(access(Roles(), by_objects=False).questions())) > len(list(access(Roles()).questions()))
+    pair = [BOB, Who("ServiceAccount", "ns", "eve")]
+    one = list(access(Roles(), subjects=pair).questions())
+    assert len(list(access(Roles(), subjects=pair, by_objects=False).questions())) == 2 * len(one)
 
 
 def test_review_names_user_and_groups():
@@ -208,3 +210,13 @@ def test_every_right_of_interest_is_asked_for_in_its_place():
             assert asked
             assert {right.namespace for right in asked} == {place}
             assert len(set(asked)) == len(asked)
+
+
+def test_groups_are_asked_for_only_what_some_account_has():
+    """In an ordinary cluster that is nothing at all."""
+    found = access(Roles())
+    asked = list(found.questions())
+    assert {who for who, _right in asked} == {BOB}
+    assert list(found.questions_about_groups(dict.fromkeys(asked, False))) == []
+    answers = {key: key[1] == GET for key in asked}
+    assert list(found.questions_about_groups(answers)) == [(Who("Group", "", "system:authenticated"), GET)]
