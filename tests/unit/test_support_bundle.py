@@ -59,7 +59,7 @@ def pod() -> dict:
         "name": "discord-watcher",
         "image": "watcher:1",
         "env": [
-            {"name": "WORKSPACE_PATH", "value": "/work"},
+            {"name": "WORKSPACE_PATH", "value": "/workspace"},
             {"name": "SOME_TOKEN", "value": "foreign-canary"},
             {"name": "NOTE", "value": f"see {WEBHOOK}"},
             {"name": "STATS_TRACK_TOKENS", "value": "true"},
@@ -205,7 +205,7 @@ def test_what_helps_is_still_there():
     (shown,) = json.loads(bundle.files["objects/agents/pods.json"])
     watcher, agent = shown["spec"]["initContainers"][0], shown["spec"]["containers"][0]
     assert [entry.get("value") for entry in watcher["env"]] == [
-        "/work",
+        "/workspace",
         "<redacted>",
         "see <value of a Secret>",
         "true",
