@@ -251,9 +251,13 @@ def drift(view: View, namespace: str) -> Iterator[Result]:
     for bearer, found in _injected(view, namespace):
         if snippet is None or found != snippet.hash or bearer.kind == "Job":
             continue
+        skip = reason_to_skip(bearer.obj, bearer.kind, view.snapshot.namespaces.get(namespace))
+        if skip is not None:
+            yield skipped(about(bearer), f"{skip.code}: {skip.message}")
+            continue
         native = any(item.get("name") == watcher for item in bearer.spec.get("initContainers") or [])
         options = Options(native=native, bridge=find_container(bearer.spec, bridge) is not None)
-        plan = plan_present(bearer.obj, bearer.kind, snippet, options, view.snapshot.namespaces.get(namespace))
+        plan = plan_present(bearer.obj, bearer.kind, snippet, options)
         if plan.outcome == "unchanged":
             yield passed(about(bearer))
         elif plan.outcome == "updated" and plan.body is not None:

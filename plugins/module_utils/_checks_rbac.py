@@ -75,7 +75,7 @@ def _rights(view: View, check_id: str) -> Iterator[Result]:
         if not lines:
             yield passed(_show(who))
         elif is_allowed(view, who, check_id):
-            yield passed(_show(who), "allowed by rbac_allowed")
+            yield passed(_show(who), "expected")
         else:
             yield failed(_show(who), "; ".join(_line(*key, rights) for key, rights in lines.items()))
 

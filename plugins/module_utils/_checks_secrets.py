@@ -23,6 +23,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import secret_kind
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    ACCOUNT_ANNOTATION,
+    ACCOUNT_TOKEN_TYPE,
     Bearer,
     Inside,
     UnreadableError,
@@ -40,7 +42,6 @@ check = CATALOGUE.add
 
 _WORKLOADS = ("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs")
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 (a path)
-_ACCOUNT_TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 (a type)
 # Shorter values are not searched for: they would be found by accident.
 _MIN_SEARCHED = 8
 
@@ -186,7 +187,7 @@ def shared_volume(view: View, namespace: str) -> Iterator[Result]:
 )
 def account_token_secret(view: View, namespace: str) -> Iterator[Result]:
     """Look at the type, and who reads it."""
-    found = [item for item in view.objects("secrets", namespace) if item.get("type") == _ACCOUNT_TOKEN_TYPE]
+    found = [item for item in view.objects("secrets", namespace) if item.get("type") == ACCOUNT_TOKEN_TYPE]
     for secret in found:
         name = secret["metadata"]["name"]
         readers = [
@@ -195,7 +196,7 @@ def account_token_secret(view: View, namespace: str) -> Iterator[Result]:
             for item in paths
             if item.secret == name
         ]
-        account = annotation(secret, "kubernetes.io/service-account.name") or "?"
+        account = annotation(secret, ACCOUNT_ANNOTATION) or "?"
         text = f"token of ServiceAccount {account}; read by {', '.join(readers) or 'no workload'}"
         yield failed(subject("Secret", namespace, name), text)
     if not found:

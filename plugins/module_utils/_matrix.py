@@ -14,6 +14,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Right, Who
 from ansible_collections.orchestrator.platform.plugins.module_utils._secret_paths import SecretPath
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    ACCOUNT_ANNOTATION,
+    ACCOUNT_TOKEN_TYPE,
     Bearer,
     UnreadableError,
     View,
@@ -21,6 +23,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     Obj,
+    annotation,
     containers_of,
     controller_of,
     dig,
@@ -103,7 +106,7 @@ def _of_bearer(view: View, bearer: Bearer, paths: list[SecretPath]) -> Iterator[
             if (container.get("name", ""), secret) not in taken:
                 item = SecretPath("", container.get("name", ""), secret, "")
                 yield _row(bearer, item, expected=False, found=False)
-    yield from _by_token(view, bearer)
+    yield from _by_token(view, bearer, paths)
 
 
 def _row(bearer: Bearer, item: SecretPath, *, expected: bool, found: bool, namespace: str = "") -> Row:
@@ -118,16 +121,34 @@ def _row(bearer: Bearer, item: SecretPath, *, expected: bool, found: bool, names
     }
 
 
-def _by_token(view: View, bearer: Bearer) -> Iterator[Row]:
-    """Containers with an API token of an account that may read one of our Secrets."""
+def _by_token(view: View, bearer: Bearer, paths: list[SecretPath]) -> Iterator[Row]:
+    """Containers with an API token, their own or one from a Secret, of an account that may read one of our Secrets."""
     account = Who("ServiceAccount", bearer.namespace, account_of(bearer.spec))
-    holders = list(_token_holders(view, bearer, account))
-    expected = is_allowed(view, account, "rbac/read-secrets")
-    for namespace in view.expect.namespaces() if holders else ():
-        for secret in _readable(view, account, namespace):
-            for container in holders:
-                item = SecretPath("api-token", container.get("name", ""), secret, f"ServiceAccount {account.name}")
+    held = [
+        (container.get("name", ""), account, f"ServiceAccount {account.name}")
+        for container in _token_holders(view, bearer, account)
+    ]
+    for item in (direct for direct in paths if not direct.holder):
+        owner = _token_owner(view, bearer.namespace, item.secret)
+        if owner:
+            whose = Who("ServiceAccount", bearer.namespace, owner)
+            held.append((item.container, whose, f"Secret {item.secret}, token of ServiceAccount {owner}"))
+    for container, who, via in held:
+        expected = is_allowed(view, who, "rbac/read-secrets")
+        for namespace in view.expect.namespaces():
+            for secret in _readable(view, who, namespace):
+                item = SecretPath("api-token", container, secret, via)
                 yield _row(bearer, item, expected=expected, found=True, namespace=namespace)
+
+
+def _token_owner(view: View, namespace: str, secret: str) -> str:
+    """The account whose token that never expires is in this Secret, "" when it is no such Secret or not readable."""
+    try:
+        found = view.find("secrets", namespace, secret)
+    except UnreadableError:
+        return ""
+    is_token = found is not None and found.get("type") == ACCOUNT_TOKEN_TYPE
+    return (annotation(found, ACCOUNT_ANNOTATION) or "") if is_token else ""
 
 
 def _token_holders(view: View, bearer: Bearer, account: Who) -> Iterator[Obj]:

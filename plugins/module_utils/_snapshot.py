@@ -52,6 +52,8 @@ LABEL_COMPONENT = "app.kubernetes.io/component"
 # A workload's own webhook Secret, as the module sidecar reads it.
 ANNOTATION_WEBHOOK = PREFIX + "webhook-secret-name"
 
+ACCOUNT_TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 (a type)
+ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 # Resources that are listed a namespace, with their API path prefix.
 RESOURCES: dict[str, str] = {
     **{kind.plural: f"/apis/{kind.group_version}" for kind in (*KINDS.values(), JOB)},

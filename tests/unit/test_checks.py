@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import breaks, run_checks, summarise
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    Allowed,
     Delivery,
     HttpAnswer,
     Snapshot,
@@ -565,3 +566,42 @@ def test_finished_and_terminating_pods_do_not_count(snapshot, expect):
     old["spec"]["hostNetwork"] = True
     snapshot.delivery, snapshot.metrics = {}, {}
     assert complaints(snapshot, expect) == []
+
+
+def early(snapshot: Snapshot, expect) -> dict[str, str]:
+    """Worst verdict by check of the family preflight, asked for before anything is installed."""
+    checks = [check for check in CHECKS if check.family == "preflight"]
+    order = ["pass", "skip", "warn", "fail"]
+    findings, _complete = run_checks(checks, View(snapshot, expect), lenient=True)
+    return {item["id"]: item["verdict"] for item in sorted(findings, key=lambda item: order.index(item["verdict"]))}
+
+
+def test_preflight_before_the_installation_skips_what_is_still_to_be_made(expect):
+    """Namespaces that role secrets makes are no problem (issue 5, the use before an installation)."""
+    found = early(empty(), expect)
+    assert found["preflight/namespaces"] == "skip"
+    assert "fail" not in found.values()
+
+
+def test_preflight_before_the_installation_still_fails_on_what_cannot_work(expect):
+    """Being early is no excuse for an old server, unlike for a bot that is not there yet."""
+    old = empty()
+    old.server_version = "v1.20.0"
+    old.clock_skew_s = 600.0
+    found = early(old, expect)
+    assert (found["preflight/api-version"], found["preflight/clock-skew"]) == ("fail", "warn")
+
+
+def test_drift_of_an_opted_out_workload_is_nobodys(snapshot, expect):
+    opt_out_injected(snapshot)
+    watcher(snapshot)["image"] = "other:1"
+    assert {item["id"] for item in complaints(snapshot, expect)} == {"injection/watcher-present"}
+
+
+def test_allowed_subject_is_no_finding(snapshot, expect):
+    """By glob and by check; another right of the same subject is one all the same."""
+    grant(snapshot, "create", "pods pods/exec")
+    allowed = expect._replace(rbac_allowed=(Allowed("agents/*", ("rbac/create-pods",)),))
+    assert {item["id"] for item in complaints(snapshot, allowed)} == {"rbac/exec"}
+    everything_allowed = expect._replace(rbac_allowed=(Allowed("agents/default"),))
+    assert complaints(snapshot, everything_allowed) == []

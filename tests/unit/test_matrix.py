@@ -10,7 +10,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._matrix impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, View
 
 from .conftest import TOKEN, WEBHOOK
-from .test_checks import api_token, grant, obj, pod, secret_env, workload
+from .test_checks import api_token, grant, obj, pod, secret_env, token_secret, workload
 
 
 def rows(snapshot, expect) -> set[tuple]:
@@ -101,6 +101,20 @@ def test_account_that_reads_is_a_subject_and_so_is_who_holds_its_token(snapshot,
         ("ServiceAccount", "default", "monitor/discord-monitor-bot", "api-get", False, True),
         ("Pod", "discord-watcher", "monitor/discord-monitor-bot", "api-token", False, True),
     }
+
+
+def test_token_kept_in_a_secret_is_a_way_too(snapshot, expect):
+    """The account's rights travel with the Secret, into a pod that runs as somebody else."""
+    own(snapshot)
+    token_secret(snapshot)
+    for spec in (workload(snapshot), pod(snapshot)):
+        spec["automountServiceAccountToken"] = False
+        spec["serviceAccountName"] = "harmless"
+        spec["containers"][0]["env"] = secret_env("t")
+    grant(snapshot, "list", "secrets", namespace="monitor")
+    found = rows(snapshot, expect) - EXPECTED
+    assert ("Deployment", "agent", "monitor/discord-monitor-bot", "api-token", False, True) in found
+    assert {row[1] for row in found if row[3] == "api-token"} == {"agent"}
 
 
 def test_allowed_account_is_expected(snapshot, expect):
