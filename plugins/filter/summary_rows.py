@@ -40,6 +40,8 @@ def _row(result: t.Any) -> tuple[str, str]:  # noqa: ANN401 (one value of the ma
     if not isinstance(summary, t.Mapping) or not all(isinstance(summary.get(name), int) for name in _COUNTS):
         return "failed", _message(result)
     counts = ", ".join(f"{summary[name]} {name}" for name in _COUNTS)
+    if summary.get("suppressed"):
+        counts += f", {summary['suppressed']} suppressed"
     # Whether failed checks fail a run is the run's own choice, which stands in its result.
     state = "failed" if result.get("failed", summary["failed"] > 0) else "ok"
     return state, counts + ("" if summary.get("complete", True) else "; incomplete")

@@ -20,6 +20,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_resources,
     _checks_runtime,
     _checks_secrets,
+    _suppressions,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
@@ -46,22 +47,29 @@ _OPT_IN = {
 
 
 def select(
-    families: Iterable[str], ids: Iterable[str], *, probe_delivery: bool, runtime_scope: bool = False
+    families: Iterable[str],
+    ids: Iterable[str],
+    *,
+    probe_delivery: bool,
+    runtime_scope: bool = False,
+    rules: tuple[Check, ...] = (),
 ) -> tuple[Check, ...]:
     """The checks of these families and ids, all when both are empty; raises PlatformError on an unknown id.
 
-    delivery/probe-line posts a message, and the runtime part of the secret scope runs commands in containers: both
-    need their option besides. preflight/permission needs to be named, by itself or by its family.
+    `rules` are the user's own, chosen from like the others. delivery/probe-line posts a message, and the runtime part
+    of the secret scope runs commands in containers: both need their option besides. preflight/permission needs to be
+    named, by itself or by its family.
     """
     wanted_families, wanted_ids = set(families), set(ids)
-    unknown = (wanted_families - set(FAMILIES)) | (wanted_ids - {item.id for item in CHECKS})
+    offered = (*CHECKS, *rules)
+    unknown = (wanted_families - {item.family for item in offered}) | (wanted_ids - {item.id for item in offered})
     if unknown:
         raise PlatformError(f"There is no check or family {', '.join(sorted(unknown))}; docs/checks.md lists them.")
     everything = not wanted_families and not wanted_ids
     given = {"probe_delivery": probe_delivery, "runtime_scope": runtime_scope, "preflight": not everything, "": True}
     return tuple(
         item
-        for item in CHECKS
+        for item in offered
         if (everything or item.family in wanted_families or item.id in wanted_ids) and given[_OPT_IN.get(item.id, "")]
     )
 
@@ -79,12 +87,14 @@ def manual() -> str:
         "never used again for something else. Only the severity `error` fails a run, unless `fail_on` says otherwise.",
         "A check that cannot read what it needs is skipped with the reason, and the summary says so.",
         "Where a check can only suspect, its finding is a warning, whatever the check's severity.",
+        "The family `user` is for rules of your own, which [rules.md](rules.md) describes, with suppressions.",
         "",
     ]
-    for family in FAMILIES:
-        members = [item for item in CHECKS if item.family == family]
+    documented = (*CHECKS, *_suppressions.CHECKS)
+    for family in dict.fromkeys(item.family for item in documented):
+        members = [item for item in documented if item.family == family]
         lines += [f"- **{family}**: " + ", ".join(f"[{item.id}](#{item.anchor})" for item in members)]
-    for item in CHECKS:
+    for item in documented:
         lines += [
             "",
             f"## {item.id}",

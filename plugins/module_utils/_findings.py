@@ -28,8 +28,18 @@ class Subject(t.TypedDict):
     container: str
 
 
+class Suppressed(t.TypedDict):
+    """Why a finding does not count for now, and until when (ISO date)."""
+
+    reason: str
+    expires: str
+
+
 class Finding(t.TypedDict):
-    """One check, one subject, one verdict; a pass may stand for several subjects, `count` says for how many."""
+    """One check, one subject, one verdict; a pass may stand for several subjects, `count` says for how many.
+
+    `suppressed` is there only where the user said so: the verdict stays, and fails no run.
+    """
 
     id: str
     severity: str
@@ -38,6 +48,7 @@ class Finding(t.TypedDict):
     evidence: str
     hint: str
     count: int
+    suppressed: t.NotRequired[Suppressed]
 
 
 class Result(t.NamedTuple):
@@ -65,6 +76,7 @@ class Check(t.NamedTuple):
     decided: str
     mend: str
     decide: Decide
+    page: str = "docs/checks.md"  # with a section for it; "" for a rule of the user, which has none
 
     @property
     def family(self) -> str:
@@ -79,7 +91,7 @@ class Check(t.NamedTuple):
     @property
     def hint(self) -> str:
         """The reader's next step."""
-        return f"{self.mend} See docs/checks.md#{self.anchor}"
+        return f"{self.mend} See {self.page}#{self.anchor}" if self.page else self.mend
 
 
 class Catalogue:
@@ -115,6 +127,15 @@ class Catalogue:
 def subject(kind: str, namespace: str = "", name: str = "", container: str = "") -> Subject:
     """A subject."""
     return {"kind": kind, "namespace": namespace, "name": name, "container": container}
+
+
+def show_subject(who: Subject) -> str:
+    """`Deployment agents/coder, container discord-watcher`."""
+    place = "/".join(part for part in (who["namespace"], who["name"]) if part)
+    if who["kind"] == "Namespace":
+        place = who["name"]
+    text = f"{who['kind']} {place}".strip()
+    return f"{text}, container {who['container']}" if who["container"] else text
 
 
 def about(bearer: Bearer, container: Obj | None = None) -> Subject:
@@ -240,13 +261,16 @@ def _folded(findings: list[Finding]) -> list[Finding]:
 
 
 def summarise(findings: list[Finding], *, complete: bool) -> dict[str, t.Any]:
-    """Counts over all findings and by family; `complete` False means that something could not be read."""
+    """Counts over all findings and by family; `complete` False means that something could not be read.
+
+    What is suppressed is counted as that and as nothing else.
+    """
     names = {"pass": "passed", "fail": "failed", "warn": "warned", "skip": "skipped"}
-    empty = dict.fromkeys(names.values(), 0)
+    empty = dict.fromkeys([*names.values(), "suppressed"], 0)
     families: dict[str, dict[str, int]] = {}
     total = dict(empty)
     for finding in findings:
-        name = names[finding["verdict"]]
+        name = "suppressed" if "suppressed" in finding else names[finding["verdict"]]
         family = families.setdefault(finding["id"].partition("/")[0], dict(empty))
         family[name] += finding["count"]
         total[name] += finding["count"]
@@ -254,16 +278,24 @@ def summarise(findings: list[Finding], *, complete: bool) -> dict[str, t.Any]:
 
 
 def breaks(findings: list[Finding], fail_on: str) -> list[Finding]:
-    """The findings that fail a run: errors, with `warning` also warnings, with `none` nothing. Info never does."""
+    """The findings that fail a run: errors, with `warning` also warnings, with `none` nothing.
+
+    Info never does, nor what is suppressed.
+    """
     verdicts = {"error": ("fail",), "warning": ("fail", "warn"), "none": ()}[fail_on]
-    return [item for item in findings if item["verdict"] in verdicts and item["severity"] != "info"]
+    return [
+        item
+        for item in findings
+        if item["verdict"] in verdicts and item["severity"] != "info" and "suppressed" not in item
+    ]
 
 
 def worst_first(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Sorted for reading: verdict, severity, id, subject."""
+    """Sorted for reading: verdict, severity, id, subject; what is suppressed comes after what is not."""
 
-    def rank(item: Finding) -> tuple[int, int, str, tuple[str, ...]]:
+    def rank(item: Finding) -> tuple[bool, int, int, str, tuple[str, ...]]:
         place = tuple(str(part) for part in item["subject"].values())
-        return VERDICTS.index(item["verdict"]), SEVERITIES.index(item["severity"]), item["id"], place
+        verdict, severity = VERDICTS.index(item["verdict"]), SEVERITIES.index(item["severity"])
+        return "suppressed" in item, verdict, severity, item["id"], place
 
     return iter(sorted(findings, key=rank))

@@ -105,6 +105,25 @@ options:
     description: Longest wait for one probe line, in seconds.
     type: int
     default: 30
+  rules:
+    description:
+      - Rules of your own, as files and mappings in any order. A text is the path of a YAML file on the host that the
+        module runs on, which holds a list of rules; a mapping is one rule. C(docs/rules.md) has the keys.
+      - They are run like the checks, as family V(user). A rule's expressions never see the values in a Secret.
+    type: list
+    elements: raw
+    default: []
+    version_added: 0.2.0
+  suppressions:
+    description:
+      - Findings that are accepted for now, as files and mappings, each with C(id), C(subject), C(reason) and
+        C(expires). C(docs/rules.md) has the keys.
+      - They stay in every report with their verdict and fail no run. One that has expired no longer holds, and is a
+        finding itself, as is one that matches nothing.
+    type: list
+    elements: raw
+    default: []
+    version_added: 0.2.0
   runtime_scope:
     description:
       - Whether to look into the running containers of pods with a watcher, by exec, at the names of their variables and
@@ -148,8 +167,9 @@ options:
     default: error
   report_dir:
     description:
-      - Folder for C(findings.json), C(findings.txt) and C(findings.xml) (JUnit) on the host that the module runs on. It
-        is created if necessary. Without it nothing is written.
+      - Folder for C(findings.html), C(findings.json), C(findings.txt) and C(findings.xml) (JUnit) on the host that the
+        module runs on. It is created if necessary. Without it nothing is written.
+      - The JSON has the schema C(docs/report.schema.json). The page is one file without external assets.
     type: path
   threads:
     description: How many requests are under way at once.
@@ -174,6 +194,7 @@ requirements:
   - python >= 3.11
   - kubernetes >= 24.2.0
   - PyYAML >= 3.11
+  - jmespath >= 1.0.0 for O(rules)
 seealso:
   - module: orchestrator.platform.sidecar
 """
@@ -189,6 +210,22 @@ EXAMPLES = r"""
   orchestrator.platform.verification:
     families: [secret-scope]
     fail_on: warning
+
+- name: A rule of one's own, and an exception with an end
+  orchestrator.platform.verification:
+    rules:
+      - rules/team.yml
+      - id: user/owner-label
+        kind: Deployment
+        assert: metadata.labels.owner
+        severity: warning
+        title: Every Deployment names its owner
+        hint: Set the label owner on the Deployment.
+    suppressions:
+      - id: user/owner-label
+        subject: Deployment agents/legacy-*
+        reason: replaced in January
+        expires: "2027-01-31"
 
 - name: Does a message arrive
   orchestrator.platform.verification:
@@ -232,6 +269,25 @@ findings:
       description: Number of subjects.
       type: int
       sample: 1
+    suppressed:
+      description: Its C(reason) and C(expires), where the finding is suppressed.
+      type: dict
+      sample: {reason: replaced in January, expires: "2027-01-31"}
+suppressions:
+  description:
+    - The suppressions with the number of findings each one matched. C(state) is V(active), V(expired), V(unused) or
+      V(not-run) where its check was not run.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: user/owner-label
+      subject: Deployment agents/legacy-*
+      reason: replaced in January
+      expires: "2027-01-31"
+      place: suppressions[0]
+      state: active
+      findings: 2
 summary:
   description:
     - Number of subjects by verdict, altogether and by family. C(complete) is false when something could not be read.
@@ -242,8 +298,9 @@ summary:
     failed: 0
     warned: 1
     skipped: 4
+    suppressed: 0
     complete: true
-    by_family: {probes: {passed: 8, failed: 0, warned: 0, skipped: 1}}
+    by_family: {probes: {passed: 8, failed: 0, warned: 0, skipped: 1, suppressed: 0}}
 matrix:
   description:
     - Who has which way to which of our Secrets, when the family V(secret-scope) or V(rbac) was looked at. C(path) is
@@ -275,7 +332,7 @@ files:
   returned: always
   type: list
   elements: str
-  sample: [report/findings.json, report/findings.txt, report/findings.xml]
+  sample: [report/findings.html, report/findings.json, report/findings.txt, report/findings.xml]
 api_calls:
   description: Number of requests sent.
   returned: always
@@ -288,32 +345,27 @@ timings:
   sample: {collect_s: 0.3, judge_s: 0.02, total_s: 0.32}
 """
 
+import datetime
 import typing as t
-from pathlib import Path
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
-from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import select
+from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS, select
 from ansible_collections.orchestrator.platform.plugins.module_utils._chart_names import chart_fullname, snippet_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._collect import Collector
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
-    Finding,
-    breaks,
-    run_checks,
-    summarise,
-    worst_first,
+from ansible_collections.orchestrator.platform.plugins.module_utils._extra_lists import collect_extra
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check, show_subject
+from ansible_collections.orchestrator.platform.plugins.module_utils._judge import judge
+from ansible_collections.orchestrator.platform.plugins.module_utils._report import show_counts, text_lines
+from ansible_collections.orchestrator.platform.plugins.module_utils._report_files import (
+    read_entries,
+    write_reports,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import matrix
-from ansible_collections.orchestrator.platform.plugins.module_utils._report import (
-    as_json,
-    as_junit,
-    show_counts,
-    show_subject,
-    text_lines,
-)
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, Expectation
+from ansible_collections.orchestrator.platform.plugins.module_utils._rules import Rule, as_check, parse_rules
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, Expectation, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import parse_suppressions
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import PATCHABLE, Foreign, Json
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -338,6 +390,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "probe_delivery": {"type": "bool", "default": False},
     "probe_scope": {"type": "str", "choices": ["one", "all"], "default": "one"},
     "probe_timeout": {"type": "int", "default": 30},
+    "rules": {"type": "list", "elements": "raw", "default": []},
+    "suppressions": {"type": "list", "elements": "raw", "default": []},
     "runtime_scope": {"type": "bool", "default": False},
     "rbac_allowed": {
         "type": "list",
@@ -379,58 +433,53 @@ def expectation(params: dict[str, Json]) -> Expectation:
 def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[str, Json]:
     """Collect, judge, report."""
     watch = Stopwatch()
-    checks = select(
+    rules = parse_rules(read_entries(params["rules"], "rules"))
+    suppressions = parse_suppressions(
+        read_entries(params["suppressions"], "suppressions"), {item.id for item in CHECKS} | {item.id for item in rules}
+    )
+    checks: tuple[Check, ...] = select(
         params["families"],
         params["checks"],
         probe_delivery=params["probe_delivery"] and not check_mode,
         runtime_scope=params["runtime_scope"] and not check_mode,
+        rules=tuple(map(as_check, rules)),
     )
+    view = picture(params, cluster, checks, rules)
+    watch.lap("collect_s")
+    # Asked for by itself, the family preflight is the question before an installation.
+    lenient = check_mode or all(check.family == "preflight" for check in checks)
+    now = datetime.datetime.now(datetime.UTC)
+    report = judge(view, checks, suppressions, fail_on=params["fail_on"], lenient=lenient, now=now)
+    watch.lap("judge_s")
+    result: dict[str, Json] = {
+        "changed": False,
+        "findings": report.findings,
+        "summary": report.summary,
+        "suppressions": report.suppressions,
+        "matrix": report.matrix,
+        "unread": sorted(set(view.snapshot.unread.values())),
+        "lines": text_lines(report),
+        "files": [] if check_mode else write_reports(params["report_dir"], report),
+        "api_calls": cluster.calls,
+        "timings": watch.result(),
+    }
+    if report.broken:
+        worst = report.broken[0]
+        first = f"{worst['id']}: {show_subject(worst['subject'])}: {worst['evidence']}"
+        result["failed"] = True
+        result["msg"] = f"{show_counts(report.summary)}. First: {first}. {worst['hint']}"
+    return result
+
+
+def picture(params: dict[str, Json], cluster: Cluster, checks: tuple[Check, ...], rules: list[Rule]) -> View:
+    """One picture of what these checks need."""
     collector = Collector(cluster, expectation(params), label_selectors=params["target_label_selectors"])
     view = collector.collect(
         checks, probe_every=params["probe_scope"] == "all", probe_timeout_s=params["probe_timeout"]
     )
-    watch.lap("collect_s")
-    # Asked for by itself, the family preflight is the question before an installation.
-    before = all(check.family == "preflight" for check in checks)
-    found, complete = run_checks(checks, view, lenient=check_mode or before)
-    findings = list(worst_first(found))
-    summary = summarise(found, complete=complete)
-    watch.lap("judge_s")
-    result: dict[str, Json] = {
-        "changed": False,
-        "findings": findings,
-        "summary": summary,
-        "matrix": matrix(view) if {"secret-scope", "rbac"} & {check.family for check in checks} else [],
-        "unread": sorted(set(view.snapshot.unread.values())),
-        "lines": text_lines(findings, summary),
-        "files": [] if check_mode else write_reports(params["report_dir"], findings, summary),
-        "api_calls": cluster.calls,
-        "timings": watch.result(),
-    }
-    broken = breaks(findings, params["fail_on"])
-    if broken:
-        first = f"{broken[0]['id']}: {show_subject(broken[0]['subject'])}: {broken[0]['evidence']}"
-        result["failed"] = True
-        result["msg"] = f"{show_counts(summary)}. First: {first}. {broken[0]['hint']}"
-    return result
-
-
-def write_reports(folder: str | None, findings: list[Finding], summary: dict[str, Json]) -> list[str]:
-    """Write the prints of the list; returns the paths, nothing when no folder is given."""
-    if not folder:
-        return []
-    prints = {
-        "findings.json": as_json(findings, summary),
-        "findings.txt": "\n".join(text_lines(findings, summary)) + "\n",
-        "findings.xml": as_junit(findings, summary),
-    }
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        for name, text in prints.items():
-            (Path(folder) / name).write_text(text, encoding="utf-8")
-    except OSError as exc:
-        raise PlatformError(f"The report cannot be written to {folder} ({exc.strerror}): correct report_dir.") from exc
-    return [str(Path(folder) / name) for name in prints]
+    chosen = {check.id for check in checks}
+    collect_extra(cluster, view, [rule.listing for rule in rules if rule.id in chosen])
+    return view
 
 
 def main() -> None:
