@@ -53,7 +53,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{/* discord-monitor.metadata: the block below `metadata:`, the same for every object.
      Context: (dict "context" <chart root> "component" "bot" "name" "…" "annotations" <map of this object's own, optional>
-     "clusterScoped" true, for an object that belongs to no namespace). The caller indents. */}}
+     "labels" <the same for labels> "clusterScoped" true, for an object that belongs to no namespace). The caller indents. */}}
 {{- define "discord-monitor.metadata" -}}
 name: {{ .name | quote }}
 {{- if not .clusterScoped }}
@@ -61,6 +61,9 @@ namespace: {{ .context.Release.Namespace | quote }}
 {{- end }}
 labels:
   {{- include "discord-monitor.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- $annotations := merge (include "discord-monitor.annotations" .context | fromYaml) (default dict .annotations) }}
 {{- with $annotations }}
 annotations:
