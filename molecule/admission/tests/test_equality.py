@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
-"""Include, module and policy give the same pod: every field of every container, volume and mount, after the server's defaults."""
+"""Include, module, filter and policy give the same pod: every field of every container, volume and mount, after the server's defaults."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import subprocess
 
 import pytest
 import yaml
+from ansible_collections.orchestrator.platform.plugins.filter.with_sidecar import with_sidecar
 
-from dry_runs import DryRuns, watcher_of
+from dry_runs import DryRuns, manifest, watcher_of
 from real_cluster import ROOT, Cluster, Json
 
 testinfra_hosts = ["local://"]
@@ -43,6 +44,39 @@ def test_module_and_policy_agree(shape: str, templates: dict[str, Json], api: Dr
     assert watcher_of(by_policy["spec"]), "the policy injected nothing"
     assert by_policy["spec"] == by_module["spec"]
     assert by_policy["metadata"]["annotations"][HASH] == template["metadata"]["annotations"][HASH]
+
+
+PREFIX = "orchestrator.platform/"
+# Annotations with which filter and policy have to agree, by shape: (shape, annotations)
+ANNOTATED = [
+    *((shape, {}) for shape in SHAPES),
+    ("bare", {"image": "r.example.org:5000/team/dm:1.2@sha256:" + "0a" * 32, "log-level": "warning", "parity-mode": "true"}),
+    ("bare", {"filters": '{"includePatterns":["$(X)","Füße"],"includeTools":[],"minStdoutLength":0}', "thread-id": "42"}),
+    ("bare", {"webhook-secret-name": "mine", "webhook-secret-key": "URL"}),
+    ("bare", {"cpu-request": "50m", "cpu-limit": "1", "memory-request": "48Mi", "memory-limit": "96Mi"}),
+    ("two-containers", {"container": "helper"}),
+    ("two-containers", {"transcript-volume": "work"}),
+    ("own-home", {"transcript-volume": "root"}),
+    ("own-transcripts", {"transcript-volume": "own"}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def snippet(cluster: Cluster) -> Json:
+    """The published ConfigMap."""
+    return cluster.get("configmap", "discord-monitor-snippet", "adm-monitor")
+
+
+@pytest.mark.parametrize(("shape", "notes"), ANNOTATED)
+def test_filter_and_policy_agree(shape: str, notes: dict[str, str], snippet: Json, api: DryRuns):
+    """Issue 4.3, equality of the four ways: a manifest through the filter with_sidecar, and the policy, annotations included."""
+    given = {PREFIX + key: value for key, value in notes.items()}
+    deployment = manifest("Deployment", "dry", SHAPES[shape], notes=given)
+    (filtered,) = with_sidecar([deployment], snippet)
+    by_filter = accepted(api.pod(filtered["spec"]["template"]["spec"], "adm-plain"))
+    by_policy = accepted(api.pod(SHAPES[shape], "adm-agents", notes=given))
+    assert watcher_of(by_policy["spec"]), "the policy injected nothing"
+    assert by_policy["spec"] == by_filter["spec"]
 
 
 def test_the_comparison_can_fail(templates: dict[str, Json], api: DryRuns):
