@@ -17,7 +17,7 @@ from real_cluster import ROOT, Cluster, Json
 
 testinfra_hosts = ["local://"]
 
-SHAPES = yaml.safe_load((ROOT / "molecule" / "admission" / "shapes.yml").read_text(encoding="utf-8"))["shapes"]
+SHAPES = yaml.safe_load((ROOT / "molecule" / "admission" / "vars" / "shapes.yml").read_text(encoding="utf-8"))["shapes"]
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
 OURS = ("discord-transcripts", "discord-state", "discord-no-token")
 HASH = "orchestrator.platform/snippet-hash"
