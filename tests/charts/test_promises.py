@@ -286,6 +286,8 @@ NOTES = [
         {},
         ["kubeconform -strict", "rollout status deployment/discord-monitor", "the bot token in namespace test only"],
     ),
+    ("issue 4.3 injection", {"admission": {"enabled": True}}, ["MutatingAdmissionPolicy discord-monitor.test"]),
+    ("issue 5.3 enforcement", {"enforcement": {"mode": "deny"}}, ["discord-monitor.test refuses watchers"]),
     ("no bot", {"bot": {"enabled": False}}, ["No bot (bot.enabled=false)"]),
     ("created", CREATED, ["Its token comes from Secret discord-monitor-bot, key BOT_TOKEN"]),
 ]

@@ -52,12 +52,18 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
 {{/* discord-monitor.metadata: the block below `metadata:`, the same for every object.
-     Context: (dict "context" <chart root> "component" "bot" "name" "…" "annotations" <map of this object's own, optional>). The caller indents. */}}
+     Context: (dict "context" <chart root> "component" "bot" "name" "…" "annotations" <map of this object's own, optional>
+     "labels" <the same for labels> "clusterScoped" true, for an object that belongs to no namespace). The caller indents. */}}
 {{- define "discord-monitor.metadata" -}}
 name: {{ .name | quote }}
+{{- if not .clusterScoped }}
 namespace: {{ .context.Release.Namespace | quote }}
+{{- end }}
 labels:
   {{- include "discord-monitor.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- $annotations := merge (include "discord-monitor.annotations" .context | fromYaml) (default dict .annotations) }}
 {{- with $annotations }}
 annotations:

@@ -23,6 +23,7 @@
 {{- if $v.rbac.create -}}
 {{- include "discord-monitor.validateRbac" . -}}
 {{- end -}}
+{{- include "discord-monitor.validateAdmission" . -}}
 {{- end -}}
 
 {{- define "discord-monitor.validateBot" -}}
