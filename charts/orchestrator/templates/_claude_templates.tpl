@@ -24,11 +24,12 @@
 {{- end -}}
 
 {{/* orchestrator.literal: a text as a YAML value that reads back byte by byte. A block with its indentation said, so that the first
-     line may be indented; where a block could not hold the text (control characters, line ends of another kind), a quoted string.
+     line may be indented; where a block could not hold the text (control characters, line ends of another kind), a quoted
+     string in Go's ASCII form, whose escapes all mean the same in YAML.
      Context: the text. */}}
 {{- define "orchestrator.literal" -}}
 {{- if or (eq . "") (regexMatch "[^\\x{9}\\x{A}\\x{20}-\\x{7E}\\x{A0}-\\x{2027}\\x{202A}-\\x{D7FF}\\x{E000}-\\x{FEFE}\\x{FF00}-\\x{FFFD}\\x{10000}-\\x{10FFFF}]" .) -}}
-{{- toJson . -}}
+{{- printf "%+q" . -}}
 {{- else -}}
 |2{{ hasSuffix "\n" . | ternary "+" "-" }}
 {{ trimSuffix "\n" . | indent 2 }}
