@@ -25,8 +25,8 @@ REFUSED_BY_TEMPLATES = [
     ("env-port", {**SECRET, "extraEnv": [{"name": "SERVER_PORT", "value": "1"}]}, ["extraEnv names SERVER_PORT"]),
     ("no-hosts", r.merged(INGRESS, {"ingress": {"hosts": []}}), ["ingress.hosts is empty", "ingress.enabled=false"]),
     ("host-twice", r.merged(INGRESS, {"ingress": {"hosts": [{"host": "a"}, {"host": "a"}]}}), ['names host "a" twice', "into one entry"]),
-    ("class-twice", r.merged(INGRESS, {"ingress": {"annotations": {"kubernetes.io/ingress.class": "nginx"}}}),
-     ["kubernetes.io/ingress.class and ingress.className", "remove the annotation"]),
+    ("class-twice", r.merged(INGRESS, {"ingress": {"annotations": {"kubernetes.io/ingress.class": "traefik"}}}),
+     ["names class traefik and ingress.className names nginx", "remove the annotation"]),
 ]  # fmt: skip
 
 # (path of the key, wrong value)

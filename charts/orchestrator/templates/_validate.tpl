@@ -57,8 +57,9 @@
 {{- if not $i.hosts -}}
 {{- fail "orchestrator: ingress.enabled is true but ingress.hosts is empty: give a host, or set ingress.enabled=false" -}}
 {{- end -}}
-{{- if and $i.className (hasKey (default dict $i.annotations) "kubernetes.io/ingress.class") -}}
-{{- fail "orchestrator: ingress.annotations names kubernetes.io/ingress.class and ingress.className is set, which the API server refuses: remove the annotation" -}}
+{{- $annotation := get (default dict $i.annotations) "kubernetes.io/ingress.class" -}}
+{{- if and $i.className $annotation (ne $i.className $annotation) -}}
+{{- fail (printf "orchestrator: ingress.annotations names class %s and ingress.className names %s, which the API server refuses: remove the annotation" $annotation $i.className) -}}
 {{- end -}}
 {{- $seen := dict -}}
 {{- range $i.hosts -}}
