@@ -600,7 +600,7 @@ def test_sample_values_render(kind):
 
 # (requirement, values, what NOTES have to say)
 NOTES = [
-    ("OR-290 CRDs", SECRET, ["kubectl apply --server-side -f charts/orchestrator/crds-combined/platform-crds.yaml"]),
+    ("OR-290 CRDs", SECRET, ["kubectl apply --server-side --force-conflicts -f charts/orchestrator/crds-combined/platform-crds.yaml"]),
     ("OR-305 own Secret", SECRET, ["create secret generic orchestrator-secrets --from-file=ANTHROPIC_API_KEY=<file"]),
     ("OR-305 created", CREATED, ["Secret orchestrator-secrets, made from secrets.anthropicApiKey", "secrets.existingSecret in production"]),
     ("OR-276 agents", SECRET, ["github-ssh-<user>", "hack/setup-agent-secrets.sh --user <user>"]),

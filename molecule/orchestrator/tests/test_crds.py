@@ -56,14 +56,16 @@ def test_established(cluster, name):
 @pytest.mark.parametrize("file", ["crds-combined/platform-crds.yaml", "crds"])
 def test_both_forms_are_one(cluster, file):
     """OR-207, OR-A18: after the combined file the single ones change nothing, and the other way round."""
-    names = ["coderuns.orchestrator.platform", "docsruns.orchestrator.platform"]
+    apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=orchestrator.platform", "--filename"]
 
     def versions():
+        names = ["coderuns.orchestrator.platform", "docsruns.orchestrator.platform"]
         found = json.loads(cluster.kubectl("get", "crd", *names, "--output=json"))["items"]
         return [crd["metadata"]["resourceVersion"] for crd in found]
 
+    cluster.kubectl(*apply, str(COMBINED))
     before = versions()
-    cluster.kubectl("apply", "--server-side", "--field-manager=orchestrator.platform", "--filename", str(CRDS / file))
+    cluster.kubectl(*apply, str(CRDS / file))
     assert versions() == before
 
 
@@ -220,6 +222,22 @@ def test_names_and_columns_of_a_docs_run(cluster, runs, fixtures, namespace, nam
 def test_explain_knows_the_fields(cluster):
     """A user learns of a field without the documents."""
     assert "Secrets github-ssh-<user>" in cluster.kubectl("explain", "coderuns.spec.githubUser")
+
+
+def test_the_documented_command_updates_what_helm_made(cluster):
+    """OR-A17: Helm owns the CRDs of a first install; the command of the guide and of NOTES gets past that, a plain apply does not."""
+    apply = ["apply", "--server-side", "--filename=-"]
+    text = COMBINED.read_text(encoding="utf-8")
+    cluster.kubectl(
+        *apply, "--force-conflicts", "--field-manager=helm", stdin=text.replace("spec.taskId", "spec.service")
+    )
+    with pytest.raises(AssertionError, match='conflict with "helm"'):
+        cluster.kubectl(*apply, stdin=text)
+    cluster.kubectl(*apply, "--force-conflicts", stdin=text)
+    found = json.loads(cluster.kubectl("get", "crd", "coderuns.orchestrator.platform", "--output=json"))
+    assert found["spec"]["versions"][0]["additionalPrinterColumns"][0]["jsonPath"] == ".spec.taskId"
+    guide = (ROOT / "docs" / "chart-orchestrator.md").read_text(encoding="utf-8")
+    assert "kubectl apply --server-side --force-conflicts -f charts/orchestrator/crds-combined" in guide
 
 
 def loosened(schema):
