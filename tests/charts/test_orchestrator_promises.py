@@ -308,10 +308,11 @@ def test_the_pod_restarts_when_what_it_reads_changes(values, changed):
 
 
 def test_pod_annotations_are_added():
-    """OR-113, OR-A33: behind the checksums, in the default none."""
-    found = deployment({"podAnnotations": {"example.org/a": "b"}})["spec"]["template"]["metadata"]["annotations"]
-    assert found["example.org/a"] == "b"
-    assert "kubectl.kubernetes.io/restartedAt" not in found
+    """OR-113, OR-A33: besides the checksums, which they cannot replace; in the default none."""
+    given = {"podAnnotations": {"example.org/a": "b", "checksum/config": "mine"}}
+    found, default = (deployment(v)["spec"]["template"]["metadata"]["annotations"] for v in (given, {}))
+    assert found == {**default, "example.org/a": "b"}
+    assert "kubectl.kubernetes.io/restartedAt" not in default
 
 
 @pytest.mark.parametrize(
