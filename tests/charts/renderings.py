@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"
 MONITOR = CHARTS / "discord-monitor"
 DEMO = CHARTS / "demo"
+ORCHESTRATOR = CHARTS / "orchestrator"
 AGENT = Path(__file__).parent / "fixtures" / "agent"
 OLDEST, NEWEST = "1.29", "1.36"  # the Kubernetes versions we support, see the floor in Chart.yaml
 

@@ -11,12 +11,13 @@ import pytest
 import renderings as r
 import yaml
 
-BOTH = pytest.mark.parametrize("chart", [r.MONITOR, r.DEMO], ids=lambda chart: chart.name)
+BOTH = pytest.mark.parametrize("chart", [r.MONITOR, r.DEMO, r.ORCHESTRATOR], ids=lambda chart: chart.name)
 # Branches that are only a group: the comments stand at their keys. Everything else has a comment right above it.
 GROUPS = {
     "discord", "discord.monitoring", "polling", "workspace", "watcher.state", "bot", "bot.service", "bot.config",
     "images.watcher", "images.bot", "images.inputBridge", "bot.networkPolicy", "fakeDiscord.service",
-    "securityContext.capabilities.drop", "securityContext.seccompProfile.type", "bot.podSecurityContext.seccompProfile.type",
+    "securityContext.capabilities.drop", "image", "agent.image", "agent.permissions", "agent.telemetry", "serviceAccount",
+    "service", "healthCheck.livenessProbe", "healthCheck.readinessProbe", "healthCheck", "networkPolicy", "rbac", "securityContext.seccompProfile.type", "bot.podSecurityContext.seccompProfile.type",
 }  # fmt: skip
 KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z][\w./-]*):(?P<rest>.*)$")
 
