@@ -57,6 +57,8 @@ def story(cluster, role, ns, image, tmp_path_factory) -> Story:
     for step in ("repaired", "again"):
         runs[step] = role("main", **settings)
         look(step)
+    runs["removed"] = role("remove", **settings)
+    look("removed")
     return Story(looks, errors, runs)
 
 
@@ -122,3 +124,14 @@ def test_the_run_after_that_writes_nothing(story):
     before, after = story.looks["repaired"], story.looks["again"]
     assert [name for name in before if trace(before[name]) != trace(after[name])] == []
     assert "changed=0" in story.runs["again"].output
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_it_goes_from_all_of_them_whatever_happened(story, name):
+    """An owner's mount at our path is his: it stays, where the API server would have taken it away with our item."""
+    assert story.runs["removed"].code(name) == ("removed", "removed")
+    spec = template_spec(story.looks["removed"][name])
+    assert [c["name"] for c in containers(spec)] == [c["name"] for c in spec["containers"]]
+    mounts = [mount["name"] for mount in spec["containers"][0].get("volumeMounts", [])]
+    assert mounts == (["own"] if name == "own-mount-at-our-path" else [])
+    assert [volume["name"] for volume in spec.get("volumes", [])] == mounts
