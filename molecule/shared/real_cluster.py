@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = ROOT / ".ansible" / "molecule"
@@ -53,11 +53,14 @@ class Cluster:
             raise AssertionError(f"kubectl {' '.join(args)}: {done.stderr.strip()[:2000]}")
         return done.stdout
 
-    def objects(self, kind: str, namespace: str | None = None, selector: str = "") -> list[Json]:
-        """All objects of a kind, in one namespace or in all."""
+    def objects(
+        self, kind: str, namespace: str | None = None, selector: str = "", *, managers: bool = False
+    ) -> list[Json]:
+        """All objects of a kind or of several, in one namespace or in all; with `managers` their managedFields too."""
         where = ["--namespace", namespace] if namespace else ["--all-namespaces"]
         chosen = ["--selector", selector] if selector else []
-        listed: list[Json] = json.loads(self.kubectl("get", kind, *where, *chosen, "--output=json"))["items"]
+        shown = ["--show-managed-fields"] if managers else []
+        listed: list[Json] = json.loads(self.kubectl("get", kind, *where, *chosen, *shown, "--output=json"))["items"]
         return listed
 
     def get(self, kind: str, name: str, namespace: str) -> Json:
@@ -125,14 +128,18 @@ def statuses(pod: Json) -> dict[str, Json]:
     return {s["name"]: s for key in keys for s in pod["status"].get(key) or []}
 
 
-def ansible_playbook(
-    cluster: Cluster,
-    *args: str,
-    cwd: Path = ROOT,
-    collections: Path = ROOT / ".ansible" / "collections",
-    check: bool = True,
-) -> str:
-    """Output of an ansible-playbook that a test runs: plain, and without what molecule sets for its own playbooks."""
+class Command(NamedTuple):
+    """An ansible-playbook that a test runs: plain, and without what molecule sets for its own playbooks."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: Path
+
+
+def playbook_command(
+    cluster: Cluster, *args: str, cwd: Path = ROOT, collections: Path = ROOT / ".ansible" / "collections"
+) -> Command:
+    """The command of `ansible_playbook`, for a test that has to do with the process itself."""
     env = {name: value for name, value in cluster.env.items() if name not in MOLECULES_OWN}
     env |= {
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
@@ -140,7 +147,12 @@ def ansible_playbook(
         "ANSIBLE_NOCOLOR": "1",
         "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
     }
-    argv = ["ansible-playbook", *args]
+    return Command(["ansible-playbook", *args], env, cwd)
+
+
+def ansible_playbook(cluster: Cluster, *args: str, check: bool = True, **where: Path) -> str:
+    """Output of an ansible-playbook that a test runs; `where` may name the `cwd` and the folder of `collections`."""
+    argv, env, cwd = playbook_command(cluster, *args, **where)
     done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=600)
     if check and done.returncode:
         raise AssertionError(

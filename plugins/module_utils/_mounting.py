@@ -63,14 +63,29 @@ class _Pod(t.NamedTuple):
     volumes: dict[str, Obj]
 
 
-def share(parts: list[Part], agent: Obj, spec: Obj, fields: Obj, kind: str) -> Sharing:
-    """Containers, volumes and agent mounts; `fields` is what we own of the workload now. Raises NoPlanError."""
+class Claims(t.NamedTuple):
+    """Who owns what of a workload now, as fieldsV1 sets."""
+
+    ours: Obj
+    others: list[Obj]
+    kind: str
+
+    def of_mounts(self, container: Obj) -> tuple[Obj, list[Obj]]:
+        """What we own of a container's mounts, and what each other manager owns of them."""
+        path = [*("f:" + key for key in KINDS[self.kind].template), "f:spec", "f:containers"]
+        path += [merge_key("containers", container), "f:volumeMounts"]
+        return dig(self.ours, *path) or {}, [dig(other, *path) or {} for other in self.others]
+
+
+def share(parts: list[Part], agent: Obj, spec: Obj, claims: Claims) -> Sharing:
+    """Containers, volumes and agent mounts. Raises NoPlanError."""
+    fields, kind = claims.ours, claims.kind
     ours = owned_items(fields, kind, "volumes")
     theirs = {item["name"]: item for item in spec.get("volumes") or [] if item["name"] not in ours}
-    pod = _Pod(agent, foreign_mounts(agent, fields, kind), theirs)
+    pod = _Pod(agent, foreign_mounts(agent, claims), theirs)
     containers: list[Obj] = []
     volumes: dict[str, Obj] = {}
-    mounts: list[Obj] = []
+    mounts = taken_over(agent, claims)
     for part in parts:
         uses: dict[str, _Use] = {}
         for mount in part.agent_mounts:
@@ -84,12 +99,29 @@ def share(parts: list[Part], agent: Obj, spec: Obj, fields: Obj, kind: str) -> S
     return Sharing(containers, list(volumes.values()), mounts)
 
 
-def foreign_mounts(agent: Obj, fields: Obj, kind: str) -> list[Obj]:
-    """The agent's mounts that are its owner's: all but those whose volume name is our field."""
-    place = dig(fields, *("f:" + key for key in KINDS[kind].template), "f:spec", "f:containers") or {}
-    own = dig(place, merge_key("containers", agent), "f:volumeMounts") or {}
+def foreign_mounts(agent: Obj, claims: Claims) -> list[Obj]:
+    """The agent's mounts that are its owner's: all but those whose volume name is our field and nobody else's."""
+    own, others = claims.of_mounts(agent)
     ours = {key for key, inner in own.items() if "f:name" in inner}
+    ours -= {key for other in others for key, inner in other.items() if "f:name" in inner}
     return [item for item in agent.get("volumeMounts") or [] if merge_key("volumeMounts", item) not in ours]
+
+
+def taken_over(container: Obj, claims: Claims) -> list[Obj]:
+    """Mounts that we added and their owner has pointed at a volume of his own since, as items to hold on to.
+
+    A client-side apply owns only what it changed, here the volume's name: the item itself is still ours alone, so that
+    an apply without it would take the owner's mount away.
+    """
+    own, others = claims.of_mounts(container)
+    held: list[Obj] = []
+    for mount in container.get("volumeMounts") or []:
+        key = merge_key("volumeMounts", mount)
+        named = any("f:name" in other.get(key, {}) for other in others)
+        shared = any("." in other.get(key, {}) for other in others)
+        if named and not shared and "." in own.get(key, {}):
+            held.append({"mountPath": mount["mountPath"], "name": mount["name"]})
+    return held
 
 
 def owned_items(fields: Obj, kind: str, place: str) -> set[str]:

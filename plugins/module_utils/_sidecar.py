@@ -16,7 +16,14 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers, gives_up, project
 from ansible_collections.orchestrator.platform.plugins.module_utils._jobs import has_begun, reason_to_keep, renewed
 from ansible_collections.orchestrator.platform.plugins.module_utils._merge import merged
-from ansible_collections.orchestrator.platform.plugins.module_utils._mounting import Part, Sharing, owned_items, share
+from ansible_collections.orchestrator.platform.plugins.module_utils._mounting import (
+    Claims,
+    Part,
+    Sharing,
+    owned_items,
+    share,
+    taken_over,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import (
     NoPlanError,
     Plan,
@@ -51,6 +58,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     annotation,
     containers_of,
     dig,
+    fields_of_others,
     find_container,
     opted_out,
     owned_fields,
@@ -141,10 +149,24 @@ def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, around
 
 
 def plan_absent(obj: Obj, kind: str) -> Plan:
-    """What takes away everything we own: an apply without items."""
-    if not _is_ours(obj):
+    """What takes away everything we own: an apply without items, but for mounts that have become their owner's."""
+    fields = owned_fields(obj, FIELD_MANAGER)
+    if fields is None:
         return answer("absent")
-    return answer("removed")._replace(body=_identity(obj, kind))
+    body = _identity(obj, kind)
+    held = {item["name"]: taken_over(item, _claims(obj, kind)) for item in pod_spec(obj, kind).get("containers") or []}
+    containers: list[Obj] = [{"name": name, "volumeMounts": mounts} for name, mounts in held.items() if mounts]
+    if not containers:
+        return answer("removed")._replace(body=body)
+    _place(body, kind)["spec"] = {"containers": containers}
+    note = remark("mount_held", paths=", ".join(mount["mountPath"] for mounts in held.values() for mount in mounts))
+    if not gives_up(fields, {"spec": body["spec"]}) and covers(obj.get("spec"), body["spec"]):
+        return answer("absent")._replace(note=note)
+    return answer("removed")._replace(body=body, note=note)
+
+
+def _claims(obj: Obj, kind: str) -> Claims:
+    return Claims(owned_fields(obj, FIELD_MANAGER) or {}, fields_of_others(obj, FIELD_MANAGER), kind)
 
 
 def _is_ours(obj: Obj) -> bool:
@@ -185,7 +207,7 @@ def _draft(obj: Obj, kind: str, snippet: Snippet, options: Options) -> _Draft:
     ours = {snippet.watcher["name"], *([snippet.bridge["name"]] if snippet.bridge else [])}
     agent = _agent_container(obj, kind, spec, ours, options)
     parts = _parts(snippet, options, overrides)
-    shared = share(parts, agent, spec, fields, kind)
+    shared = share(parts, agent, spec, _claims(obj, kind))
     for container in shared.containers:
         _adopt_user(container, agent, spec)
         _refuse_foreign_name(container, spec, fields, kind, included=container is shared.containers[0])
@@ -228,13 +250,19 @@ def _parts(snippet: Snippet, options: Options, overrides: Overrides) -> list[Par
 
 def _patch(obj: Obj, kind: str, snippet_hash: str, spec: Obj) -> Obj:
     body = _identity(obj, kind)
-    place: Obj = body
-    for key in KINDS[kind].template:
-        place = place.setdefault(key, {})
+    place = _place(body, kind)
     metadata = place.setdefault("metadata", {})
     metadata["annotations"] = {ANNOTATION_HASH: snippet_hash}
     place["spec"] = spec
     return body
+
+
+def _place(body: Obj, kind: str) -> Obj:
+    """The pod template inside a patch, made where it is not there yet."""
+    place: Obj = body
+    for key in KINDS[kind].template:
+        place = place.setdefault(key, {})
+    return place
 
 
 def _identity(obj: Obj, kind: str) -> Obj:

@@ -178,3 +178,13 @@ def owned_fields(obj: Obj, manager: str) -> Obj | None:
         if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
             return t.cast(Obj, entry.get("fieldsV1") or {})
     return None
+
+
+def fields_of_others(obj: Obj, manager: str) -> list[Obj]:
+    """The fieldsV1 sets of everybody but that server-side-apply manager, statuses apart."""
+    entries = dig(obj, "metadata", "managedFields") or []
+    return [
+        entry.get("fieldsV1") or {}
+        for entry in entries
+        if not entry.get("subresource") and (entry.get("manager"), entry.get("operation")) != (manager, "Apply")
+    ]

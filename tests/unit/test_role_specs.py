@@ -65,3 +65,26 @@ def test_release_alone_leads_the_roles_to_its_snippet(variables, name):
 def test_verify_follows_whether_a_bot_is_required():
     verify = next(role for role in ROLES if role.name == "verify")
     assert evaluated(load(verify, "defaults")["verify_bot_expected"], secrets_bot_required=False) is False
+
+
+def test_what_a_target_leaves_out_has_a_variable_of_the_role():
+    """sidecar_targets: each key has its twin, of the same type, and the role puts it in."""
+    sidecar = next(role for role in ROLES if role.name == "sidecar")
+    options = load(sidecar, "meta")["argument_specs"]["main"]["options"]
+    keys = options["sidecar_targets"]["options"]
+    base = yaml.safe_load((sidecar / "vars" / "main.yml").read_text("utf-8"))["__sidecar_base"]
+    assert base == {key: f"{{{{ sidecar_{key} }}}}" for key in keys}
+    for key, spec in keys.items():
+        assert {part: options[f"sidecar_{key}"].get(part) for part in ("type", "elements", "choices")} == {
+            part: spec.get(part) for part in ("type", "elements", "choices")
+        }
+        assert "default" not in spec, f"a default of {key} would hide the role's own variable"
+
+
+@pytest.mark.parametrize("entry", ["remove", "explain"])
+def test_other_entry_points_take_the_same_variables(entry):
+    """They are found by tasks_from under their name and mean the same by it."""
+    sidecar = next(role for role in ROLES if role.name == "sidecar")
+    specs = load(sidecar, "meta")["argument_specs"]
+    assert (sidecar / "tasks" / f"{entry}.yml").is_file()
+    assert specs[entry]["options"].items() <= specs["main"]["options"].items()

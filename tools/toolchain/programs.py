@@ -54,19 +54,24 @@ def tool_program(name: str, *, steps: Steps) -> Path:
     return compile_module(module, steps=steps, programs=(name,)) / name
 
 
+def everyday_names() -> list[str]:
+    """The tools that every cluster needs; the others are built when somebody asks for them by name."""
+    return [name for name, entry in read_versions()["tools"].items() if not entry.get("on_request")]
+
+
 def tools_folder() -> Path:
-    """The folder that holds all tools; its name changes with any of their pins."""
-    key = key_of(*(part for name in tool_names() for part in (name, tool_module(name).key)))
+    """The folder that holds the everyday tools; its name changes with any of their pins."""
+    key = key_of(*(part for name in everyday_names() for part in (name, tool_module(name).key)))
     return cache_folder() / "tools" / key / "bin"
 
 
 def missing_tools(folder: Path) -> list[str]:
     """Tools that the folder lacks, or whose program has gone."""
-    return [name for name in tool_names() if not os.access(folder / name, os.X_OK)]
+    return [name for name in everyday_names() if not os.access(folder / name, os.X_OK)]
 
 
 def ensure_tools(*, steps: Steps) -> tuple[Path, bool]:
-    """(folder with every tool, whether anything had to be made)."""
+    """(folder with the everyday tools, whether anything had to be made)."""
     folder = tools_folder()
     if not missing_tools(folder):
         return folder, False

@@ -99,6 +99,12 @@ def test_every_tool_is_a_program_of_its_module(name):
     assert name in programs.tool_module(name).programs
 
 
+def test_a_tool_on_request_is_not_built_for_everybody():
+    """Helm 4 serves one scenario: nobody else waits for its build, and the folder of all tools keeps its name."""
+    assert programs.everyday_names() == ["kind", "kubectl", "helm", "kubeconform"]
+    assert set(programs.tool_names()) - set(programs.everyday_names()) == {"helm4"}
+
+
 def test_an_unknown_tool_is_named_with_the_known_ones():
     with pytest.raises(ToolboxError, match="No tool nonsense is pinned"):
         programs.tool_module("nonsense")
