@@ -49,7 +49,9 @@ def play(tmp_path_factory):
     def run(cluster: Cluster, *args: str, check: bool = True, **values: object) -> str:
         (folder / "more.json").write_text(json.dumps({"more_values": values}), encoding="utf-8")
         argv = [f"--inventory={ROOT}/molecule/inventory.yml"]
-        argv += [f"--extra-vars=@{ROOT}/molecule/{part}" for part in ("shared/platform.yml", "admission/vars/release.yml")]
+        argv += [
+            f"--extra-vars=@{ROOT}/molecule/{part}" for part in ("shared/platform.yml", "admission/vars/release.yml")
+        ]
         argv += [f"--extra-vars=@{folder}/more.json", *args, str(folder / "play.yml")]
         return ansible_playbook(cluster, *argv, check=check)
 
