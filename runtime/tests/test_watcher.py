@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -267,10 +268,10 @@ def test_long_message_split_over_embeds_is_resumed_inside_a_row(watch, session, 
 
 def handed_over(home, session):
     """Inode, byte and embeds of the row there, as remembered on disk."""
-    try:
-        places = json.loads((home / "state" / "cursor.json").read_text())["places"]
-    except FileNotFoundError:
-        places = {}
+    places = {}
+    for name in ("resting.json", "cursor.json"):
+        with contextlib.suppress(FileNotFoundError):
+            places |= json.loads((home / "state" / name).read_text())["places"]
     return places.get(str(session.path), [0, 0, 0])
 
 
@@ -611,6 +612,29 @@ def test_unreadable_transcripts_are_told_and_stand_in_nobodys_way(watch, discord
         closed[0].path.chmod(0o640)
         wait_for(lambda: discord.has("another user"), what="what can be read by now arrives")
         wait_for(lambda: watcher.metric("unreadable_transcripts") == 39, what="one less is counted")
+
+
+@pytest.mark.parametrize("closed", ["projects", "projects/-workspace"])
+def test_a_folder_that_cannot_be_looked_into_is_told(watch, session, discord, home, closed):
+    """DM-190, DM-205: said on /healthz, in the log and as a figure; healthy; followed as soon as it can be read."""
+    without_rights = NOT_ALL_POWERFUL if os.geteuid() == 0 else ()
+    if without_rights and shutil.which("setpriv") is None:
+        pytest.skip("root reads every folder, and setpriv, which takes that right away, is not installed")
+    session.say("one")
+    Session(home, "../-open/other").say("open")
+    folder = home / ".claude" / closed
+    folder.chmod(0)
+    try:
+        watcher = watch(prefix=without_rights)
+        wait_for(lambda: watcher.metric("unreadable_folders") == 1, what="it is counted")
+        status, health = watcher.health()
+        assert (status, health["unreadable_folders"]) == (200, 1)
+        assert "folders that cannot be looked into: 1 (Permission denied)" in health["reason"]
+        wait_for(lambda: str(folder) in watcher.log(), what="it is named")
+    finally:
+        folder.chmod(0o750)
+    wait_for(lambda: discord.has("one"), what="what can be read by now arrives")
+    wait_for(lambda: watcher.metric("unreadable_folders") == 0, what="nothing is closed any more")
 
 
 def test_missing_webhook_idles_healthy(watch, session, discord):

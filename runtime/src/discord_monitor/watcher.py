@@ -40,6 +40,7 @@ from discord_monitor.parsing import PROBE_TYPE, ParseError, Row, parse_head, par
 from discord_monitor.redaction import Redactor, webhook_literals
 from discord_monitor.rendering import GREY, Context, render
 from discord_monitor.settings import WatcherSettings, watcher_settings
+from discord_monitor.sifting import is_dull, is_silent
 from discord_monitor.stats import Ledger, Stats, remember
 from discord_monitor.transcript import RawRow, Source, Transcripts, candidate_roots
 
@@ -97,6 +98,7 @@ class Watcher:
             tuple(candidate_roots(settings.workspace_path, home=settings.home, config_dir=settings.config_dir)),
             places=remembered.places, started=remembered.started, lookback_s=settings.lookback_s,
             probe_path=os.path.join(self._probe_folder, PROBE_FILE),
+            is_dull=is_silent if settings.parity_mode else is_dull,
         )  # fmt: skip
         self._seen = SeenTable(self._store.path("seen.bin"))
         self._ledger = Ledger(remembered.sessions)
@@ -157,6 +159,7 @@ class Watcher:
             ),
             ("oversize_rows_total", "counter", "Rows shown by their head only.", counters.oversize_rows),
             ("unreadable_transcripts", "gauge", "Transcripts that cannot be read.", health.unreadable),
+            ("unreadable_folders", "gauge", "Folders that cannot be looked into.", health.closed_folders),
             ("redacted_total", "counter", "Secrets redacted.", self._redactor.count),
             ("cost_dollars_total", "counter", "Estimated cost of the rows read.", total.cost),
             ("tool_uses_total", "counter", "Tool uses in the rows read.", total.tool_uses),
@@ -195,10 +198,10 @@ class Watcher:
     def _report(self, *, idle: bool) -> None:
         self.health.backlog_bytes = self._transcripts.backlog_bytes()
         self.health.state_problem = self._store.problem
-        self._report_unreadable(self._transcripts.unreadable())
+        self._report_unreadable(self._transcripts.unreadable(), self._transcripts.closed)
         if idle:
             self.health.oldest_at = None
-        if self._transcripts.skipped:
+        if self._transcripts.skipped or self._transcripts.rested:
             self._transcripts.skipped = 0
             self._save()
         if self._unsaved and time.monotonic() - self._saved_at >= SAVE_GAP_S:
@@ -208,16 +211,18 @@ class Watcher:
             if self._said:
                 self._log.warning("state is not kept", reason=self._said)
 
-    def _report_unreadable(self, unreadable: Mapping[str, str]) -> None:
-        self.health.unreadable = len(unreadable)
-        self.health.unreadable_reason = next(iter(unreadable.values()), "")
-        for path, reason in unreadable.items():
-            if path not in self._warned and len(self._warned) < MAX_WARNED:
-                self._warned.add(path)
-                self._log.warning(
-                    "a transcript cannot be read: run the watcher as the agent's user (watcher.securityContext)",
-                    path=path, reason=reason,
-                )  # fmt: skip
+    def _report_unreadable(self, unreadable: Mapping[str, str], closed: Mapping[str, str]) -> None:
+        health = self.health
+        health.unreadable, health.unreadable_reason = len(unreadable), next(iter(unreadable.values()), "")
+        health.closed_folders, health.closed_reason = len(closed), next(iter(closed.values()), "")
+        for what, found in (("transcript", unreadable), ("folder of transcripts", closed)):
+            for path, reason in found.items():
+                if path not in self._warned and len(self._warned) < MAX_WARNED:
+                    self._warned.add(path)
+                    self._log.warning(
+                        f"a {what} cannot be read: run the watcher as the agent's user (watcher.securityContext)",
+                        path=path, reason=reason,
+                    )  # fmt: skip
 
     # Reading: rows of all files by their timestamps, each file's own order untouched.
 
@@ -251,6 +256,8 @@ class Watcher:
 
     def _parsed(self, raw: RawRow) -> Row | None:
         self.health.beat()
+        if raw.dull:
+            return None
         if raw.oversize:
             return parse_head(raw.data)
         try:
@@ -270,9 +277,13 @@ class Watcher:
     def _items_of(self, source: Source, raw: RawRow, row: Row | None) -> Iterator[Item]:
         """What a row shows; at least one item, so that the cursor passes every row."""
         counters = self.health.counters
+        nothing = Item(source, raw, row, None, 1, 1, (), "", Stats())
+        if raw.dull:
+            counters.rows += raw.dull
+            yield nothing
+            return
         counters.rows += 1
         skip, source.resume_done = source.resume_done, 0
-        nothing = Item(source, raw, row, None, 1, 1, (), "", Stats())
         if row is None:
             counters.parse_errors += 1
             yield nothing
@@ -457,6 +468,9 @@ class Watcher:
             self._save()
 
     def _save(self) -> None:
+        if self._transcripts.rested:
+            self._transcripts.rested = False
+            self._store.save_resting(self._transcripts.resting)
         self._store.save_cursor(Remembered(self._started, self._transcripts.places(), self._sessions))
         self._unsaved = False
         self._saved_at = time.monotonic()
