@@ -229,7 +229,7 @@ def test_cursor_file_round_trip_and_damage(tmp_path):
     """Atomic and tolerant: a damaged file is said and begun anew."""
     store = Store(str(tmp_path / "state"))
     assert store.load_cursor() is None
-    kept = Remembered(12.5, {"/a": Place(1, 2, 3, 10)}, {"s": Stats(1, 2, 3, 4, 5, 6)})
+    kept = Remembered(12.5, {"/a": Place(1, 2, 3, 10)}, {"s": Stats(1, 2, 3, 4, 5, 6, 7)})
     store.save_cursor(kept)
     assert store.load_cursor() == kept
     (tmp_path / "state" / "cursor.json").write_text('{"schema": 1, "places": [')

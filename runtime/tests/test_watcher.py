@@ -72,6 +72,7 @@ def markers(discord):
 def in_process(home, **env):
     """A watcher in this process, not yet running, and its stop."""
     settings = {"WORKSPACE_PATH": str(home / ".claude"), "STATE_PATH": str(home / "state"), "PARITY_MODE": "true"}
+    settings |= {"SESSION_SUMMARY": "false"}
     stop, redactor = Stop(), Redactor()
     log = Log("watcher", threshold="error", redact=redactor)
     return InProcess(watcher_settings(settings | env), stop=stop, log=log, redactor=redactor), stop
@@ -469,6 +470,27 @@ def test_sigterm_while_starting_is_not_lost(watch, session, discord, home):
         [sys.executable, "-c", code], env=env, timeout=PATIENCE_S, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_sessions_end_with_a_summary(watch, session, discord, home):
+    """DM-202: at SIGTERM one embed a session that was shown; usage counts once a message of the model, cache included."""
+    watcher = watch(
+        SESSION_SUMMARY="true", STATS_PRICES='{"m-": {"input": 1, "output": 2, "cacheWrite": 3, "cacheRead": 4}}'
+    )
+    usage = {"input_tokens": 10, "output_tokens": 20, "cache_creation_input_tokens": 30, "cache_read_input_tokens": 40}
+    for text in ("one", "two"):
+        message = {"id": "msg_1", "model": "m-1", "content": [{"type": "text", "text": text}], "usage": usage}
+        session.append(row(text, message=message))
+    Session(home, "session-2").say("three")
+    wait_for(lambda: discord.has("three") and discord.has("two"), what="all arrive")
+    assert watcher.stop() == 0
+    found = [embed for embed in discord.embeds() if embed.get("title") == "🏁 session summary"]
+    assert len(found) == 2
+    one = next(embed for embed in found if "Cache tokens" in str(embed) and "10 in / 20 out" in str(embed))
+    assert {field["name"]: field["value"] for field in one["fields"]}["Session cost"] == "$0.000300"
+    watcher = watch(SESSION_SUMMARY="true")
+    watcher.stop()
+    assert len(discord.embeds()) == 5, "a process that showed nothing has nothing to sum up"
 
 
 def test_torn_line_waits_for_its_end(watch, session, discord):

@@ -104,7 +104,8 @@ _RANDOM = re.compile(
     r"(?<![\w+/=.-])(?!sha\d|md5|toolu_|msg_|req_|[0-9a-f-]+(?![\w+/=-]))[\w+/-]{22,200}={0,2}(?![\w+/=])", re.ASCII
 )
 MIN_BITS_A_CHAR = 3.6  # words, also in CamelCase and with numbers, stay below; 22 random characters of base 64 have 4.2
-MIN_CHANGES = 0.35  # how often neighbours are of another class (small, capital, digit); random ones 0.6 of the time
+MIN_CHANGES = 0.45  # how often neighbours are of another class (small, capital, digit); random ones 0.6 of the time
+MIN_CHANGES_WITH_DIGITS = 0.33  # enough where an eighth of the text are digits, which no name has
 
 
 class Redactor:
@@ -156,7 +157,8 @@ def looks_random(text: str) -> bool:
     changes = sum(one != other for one, other in itertools.pairwise(classes)) / len(text)
     counts = Counter(text).values()
     bits = -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
-    return changes >= MIN_CHANGES and bits >= MIN_BITS_A_CHAR
+    enough = MIN_CHANGES_WITH_DIGITS if classes.count("0") >= len(text) / 8 else MIN_CHANGES
+    return changes >= enough and bits >= MIN_BITS_A_CHAR
 
 
 def mark(kind: str) -> str:

@@ -11,6 +11,7 @@ Discord has not confirmed is not behind the cursor, and is read again after a re
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 import os
@@ -30,15 +31,15 @@ from discord_monitor.cursor import (
     write_whole,
 )
 from discord_monitor.delivery import Attempt, Judged, Pacer, Verdict, Webhook, backoff_s
-from discord_monitor.embeds import Embed
+from discord_monitor.embeds import MAX_EMBEDS, Embed
 from discord_monitor.filters import shows
 from discord_monitor.health import Health, watcher_answers
 from discord_monitor.http_server import HttpServer, wildcard_address
 from discord_monitor.log import Log
 from discord_monitor.metrics import Metric
 from discord_monitor.parsing import PROBE_TYPE, ParseError, Row, parse_head, parse_row
-from discord_monitor.redaction import Redactor, webhook_literals
-from discord_monitor.rendering import GREY, Context, render
+from discord_monitor.redaction import Redactor, env_literals, webhook_literals
+from discord_monitor.rendering import GREY, Context, render, summary
 from discord_monitor.settings import WatcherSettings, watcher_settings
 from discord_monitor.sifting import is_dull, is_silent
 from discord_monitor.stats import Ledger, Stats, remember
@@ -101,7 +102,7 @@ class Watcher:
             is_dull=is_silent if settings.parity_mode else is_dull,
         )  # fmt: skip
         self._seen = SeenTable(self._store.path("seen.bin"))
-        self._ledger = Ledger(remembered.sessions)
+        self._ledger = Ledger(remembered.sessions, prices=settings.prices)
         self._sessions = dict(remembered.sessions)  # as of the cursor
         self._context = Context(redactor, settings.tracking, settings.parity_mode)
         self._pacer = Pacer(settings.rate_limit)
@@ -111,6 +112,7 @@ class Watcher:
         self._unsaved = False
         self._saved_at = 0.0
         self._said = ""
+        self._shown: dict[str, Item] = {}  # the last item of each session that this process has shown rows of
         self._warned: set[str] = set()  # unreadable files that were told of
         self.health = Health(
             base_limit_s=settings.outage_limit_s,
@@ -463,6 +465,8 @@ class Watcher:
                     self._seen.hand_over(key)
                 if item.session:
                     remember(self._sessions, item.session, item.stats)
+                    if item.embed is not None:
+                        self._shown[item.session] = item._replace(embed=None, row=None)
         self._unsaved = True
         if at_once:
             self._save()
@@ -479,9 +483,22 @@ class Watcher:
         """The agent has ended: hand over its last lines within FLUSH_LIMIT_S, then save."""
         if self._webhook is not None and not self._over:
             self._turn(final=True)
+            self._summarise()
         self._save()
         left = self._transcripts.backlog_bytes()
         self._log.info("stopped", backlog_bytes=left, delivered_messages=self.health.counters.messages)
+
+    def _summarise(self) -> None:
+        """One more message: what the sessions came to that this process has shown rows of."""
+        if self._over or not (self._settings.session_summary and self._shown):
+            return
+        latest = [name for name in self._sessions if name in self._shown][-MAX_EMBEDS:]
+        items = [
+            self._shown[name]._replace(embed=summary(name, self._sessions[name], self._context)) for name in latest
+        ]
+        with contextlib.suppress(Undeliverable):
+            for batch in batches(items, max_embeds=self._settings.batch_size):
+                self._deliver(batch)
 
 
 def _epoch(item: Item) -> float:
@@ -497,7 +514,10 @@ def _epoch(item: Item) -> float:
 def main(env: Mapping[str, str], stop: Stop) -> int:
     """Run until SIGTERM; exit status 0. Status 1 only when the health port is taken."""
     settings = watcher_settings(env)
-    redactor = Redactor(webhook_literals(settings.webhook_url.reveal()))
+    redactor = Redactor(
+        [*webhook_literals(settings.webhook_url.reveal()), *env_literals(env)],
+        patterns=settings.redact_patterns, guess=settings.redact_guess,
+    )  # fmt: skip
     log = Log("watcher", threshold=settings.threshold, redact=redactor)
     log.catch_strays()
     for problem in settings.problems:
