@@ -95,6 +95,32 @@ def test_pacer():
     assert pacer.wait_s(101.0) == pytest.approx(4)
 
 
+def test_pacer_gives_way_to_siblings():
+    """DM-203: each limit doubles the gap, up to a bound; what goes through wins it back; a wait is never cut short."""
+    pacer = Pacer(10)
+    for _ in range(3):
+        pacer.limited(100.0, 2.0)
+    assert 2.0 <= pacer.wait_s(100.0) <= 2.2
+    pacer.sent(200.0)
+    assert pacer.wait_s(200.0) == pytest.approx(0.8)
+    for _ in range(40):
+        pacer.went_through()
+    pacer.sent(300.0)
+    assert pacer.wait_s(300.0) == pytest.approx(0.1)
+
+
+def test_pacer_stays_far_below_discords_ban():
+    """Without end limited, by a server that asks for no wait: at most 20 invalid answers in any ten minutes."""
+    pacer, now, answers = Pacer(50), 0.0, []
+    while now < 7200:
+        now += pacer.wait_s(now)
+        answers.append(now)
+        pacer.sent(now)
+        pacer.invalid(now)
+        pacer.limited(now, 0.0)
+    assert max(sum(at <= other < at + 600 for other in answers) for at in answers) <= 20
+
+
 # Put together at run time, so that no scanner takes this file for a leak.
 SECRETS = [
     "https://discord.com/api/webhooks/123456789012345678/" + "aB3_-" * 12,
@@ -298,11 +324,11 @@ def test_thread_id(url, thread, query, problem):
 
 def test_prices_by_the_longest_beginning_of_a_name():
     """DM-201: cache tokens included; a name that is not listed costs what the specification says."""
-    table = '{"big-": {"input": 10}, "big-2": {"input": 20, "output": 0, "cacheWrite": 0, "cacheRead": 1}}'
+    table = '[{"model": "big-", "input": 10}, {"model": "big-2", "input": 20, "output": 0, "cacheWrite": 0, "cacheRead": 1}]'
     prices = watcher_settings({"STATS_PRICES": table}).prices
     usage = Usage(1_000_000, 0, 0, 1_000_000)
     assert [prices.nano_dollars(usage, model) / 1e9 for model in ("big-1", "big-2-x", "other")] == [10.3, 21.0, 3.3]
-    bad = watcher_settings({"STATS_PRICES": '{"a": {"input": "much"}}'})
+    bad = watcher_settings({"STATS_PRICES": '[{"model": "a", "input": "much"}]'})
     assert any("STATS_PRICES" in problem for problem in bad.problems)
     assert bad.prices.nano_dollars(usage, "a") / 1e9 == 3.3
 

@@ -475,7 +475,8 @@ def test_sigterm_while_starting_is_not_lost(watch, session, discord, home):
 def test_sessions_end_with_a_summary(watch, session, discord, home):
     """DM-202: at SIGTERM one embed a session that was shown; usage counts once a message of the model, cache included."""
     watcher = watch(
-        SESSION_SUMMARY="true", STATS_PRICES='{"m-": {"input": 1, "output": 2, "cacheWrite": 3, "cacheRead": 4}}'
+        SESSION_SUMMARY="true",
+        STATS_PRICES='[{"model": "m-", "input": 1, "output": 2, "cacheWrite": 3, "cacheRead": 4}]',
     )
     usage = {"input_tokens": 10, "output_tokens": 20, "cache_creation_input_tokens": 30, "cache_read_input_tokens": 40}
     for text in ("one", "two"):
@@ -568,6 +569,26 @@ def test_replaced_file_is_read_anew(watch, session, discord, home):
     session.say("three")
     wait_for(lambda: discord.has("three"), what="the content after truncation arrives")
     assert len(discord.embeds()) == 3
+
+
+def test_rows_removed_before_they_were_shown_are_owned_up_to(watch, session, discord):
+    """DM-A01: the transcript is the queue; what its owner removes from it is counted, and said in the channel."""
+    session.append(*(plain(f"Starting {number} " + "x" * 30_000) for number in range(20)))
+    watcher = watch(BATCH_SIZE="1", RATE_LIMIT="2", PARITY_MODE="false")
+    wait_for(lambda: discord.has("Starting 0"), what="some arrive")
+    session.path.unlink()
+    wait_for(lambda: discord.has("events dropped"), what="the loss is said")
+    assert watcher.metric("transcript_bytes_lost_total") > 30_000
+
+
+def test_messages_go_to_the_thread(watch, session, discord):
+    """DM-208: thread_id of the webhook; the probe's message is deleted there as well."""
+    watcher = watch(DISCORD_THREAD_ID="777000111222333444")
+    session.say("one")
+    wait_for(lambda: discord.has("one"), what="it arrives")
+    assert [message["channel_id"] for message in discord.messages()] == ["777000111222333444"]
+    assert probe(watcher)[1]["deleted"] is True
+    assert len(discord.messages()) == 1
 
 
 def test_refused_embed_does_not_block_the_others(watch, session, discord, monkeypatch):

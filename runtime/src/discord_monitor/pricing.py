@@ -52,14 +52,17 @@ class Prices:
 
 
 def prices_from(given: object) -> Prices | None:
-    """The table out of {"<beginning of a model's name>": {"input": 3, …}}; None when it is not of that form."""
-    if not isinstance(given, dict):
+    """The table out of [{"model": "<beginning of a name>", "input": 3, …}]; None when it is not of that form."""
+    if not isinstance(given, list):
         return None
     table = {}
-    for name, entry in given.items():
-        if not isinstance(entry, dict) or not all(_is_price(value) for value in entry.values()):
+    for entry in given:
+        if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
             return None
-        table[name] = Price(**{_KEYS[key]: float(value) for key, value in entry.items() if key in _KEYS})
+        prices = {_KEYS[key]: value for key, value in entry.items() if key in _KEYS}
+        if not all(_is_price(value) for value in prices.values()):
+            return None
+        table[entry["model"]] = Price(**prices)
     return Prices(table)
 
 

@@ -121,10 +121,12 @@ class Reader:
         return Secret(urlunsplit(parts._replace(query=query)))
 
     def prices(self) -> Prices:
-        """STATS_PRICES: a JSON object of prices by the beginning of a model's name."""
-        found = prices_from(self._json("STATS_PRICES", {}))
+        """STATS_PRICES: a JSON list of prices, each with the beginning of a model's name."""
+        found = prices_from(self._json("STATS_PRICES", []))
         if found is None:
-            self.problems.append("STATS_PRICES is not an object of prices a million tokens; one price for all is used")
+            self.problems.append(
+                "STATS_PRICES is not a list of models with prices a million tokens; one price is used for all"
+            )
         return found or Prices()
 
     def patterns(self) -> tuple[re.Pattern[str], ...]:

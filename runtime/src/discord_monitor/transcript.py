@@ -127,6 +127,7 @@ class Source:
         self.place = place
         self.is_probe = is_probe
         self.size = 0
+        self.lost = 0  # bytes that were there, and gone before they were handed over
         self.due = 0  # rows that begin before this byte are to be given out now
         self.limit = 0  # bytes that may be read now
         self.changed_at = time.time()
@@ -161,6 +162,7 @@ class Source:
         One that was rewritten to at least its old length is noticed at the next read, by its bytes.
         """
         if status.st_ino != self.place.inode or status.st_size < self._splitter.next_byte:
+            self.lost += max(0, self.size - self.place.at)
             self._begin_anew(status.st_ino)
         self.size = status.st_size
         self.changed_at = status.st_mtime
@@ -288,6 +290,7 @@ class Transcripts:
         self._scan_gap_s = 0.0
         self.sources: dict[str, Source] = {}
         self.skipped = 0  # old files taken as read; to be remembered, or the next start takes them for new ones
+        self.lost = 0  # bytes that were removed before they were handed over
         self.closed: dict[str, str] = {}  # folders that cannot be looked into, with the reason
         self._probe_path = probe_path
 
@@ -465,9 +468,13 @@ class Transcripts:
         except OSError as exc:
             if not source.has_rows:
                 del self.sources[path]
-                self._places[path] = source.place
                 if isinstance(exc, (FileNotFoundError, NotADirectoryError)):
-                    del self._places[path]
+                    self.lost += max(0, source.size - source.place.at)
+                else:
+                    self._places[path] = source.place
+        else:
+            self.lost += source.lost
+            source.lost = 0
 
 
 def _behind_history(path: str, status: os.stat_result) -> Place:

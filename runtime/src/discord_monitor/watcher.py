@@ -24,6 +24,7 @@ from discord_monitor.batching import batches
 from discord_monitor.cursor import (
     PROBE_FILE,
     PROBE_FOLDER,
+    Place,
     Remembered,
     SeenTable,
     Store,
@@ -112,7 +113,8 @@ class Watcher:
         self._unsaved = False
         self._saved_at = 0.0
         self._said = ""
-        self._shown: dict[str, Item] = {}  # the last item of each session that this process has shown rows of
+        self._shown: set[str] = set()  # sessions that this process has shown rows of
+        self._told_lost = 0  # of the bytes that were removed before they were shown
         self._warned: set[str] = set()  # unreadable files that were told of
         self.health = Health(
             base_limit_s=settings.outage_limit_s,
@@ -150,6 +152,7 @@ class Watcher:
             ("retries_total", "counter", "Attempts that failed and were repeated.", counters.retries),
             ("rate_limited_total", "counter", "Answers with status 429.", counters.limited),
             ("embeds_dropped_total", "counter", "Embeds that Discord refused for good.", counters.dropped),
+            ("transcript_bytes_lost_total", "counter", "Bytes removed before they were shown.", self._transcripts.lost),
             ("rows_total", "counter", "Transcript rows read.", counters.rows),
             ("parse_errors_total", "counter", "Rows that are no JSON object.", counters.parse_errors),
             ("unknown_rows_total", "counter", "Rows of an unknown type.", counters.unknown_rows),
@@ -180,6 +183,7 @@ class Watcher:
         self.health.waiting = self._transcripts.waiting
         try:
             self._hand_over_probe()
+            self._own_up()
             for batch in batches(self._items(sources, final=final), max_embeds=self._settings.batch_size):
                 self._hand_over(batch)
                 self._hand_over_probe()
@@ -187,6 +191,21 @@ class Watcher:
             self._over = True
         finally:
             self._report(idle=not sources)
+
+    def _own_up(self) -> None:
+        """Say in the channel what is lost: rows that the agent removed before Discord took them."""
+        lost = self._transcripts.lost - self._told_lost
+        if lost <= 0:
+            return
+        self._log.warning("a transcript was removed or cut before all of it was shown", bytes=lost)
+        text = f"{lost} bytes of a transcript were removed before they could be shown: their events are dropped."
+        self._deliver([self._own_item(Embed(title="events dropped", description=text, color=GREY))])
+        self._told_lost += lost
+
+    def _own_item(self, embed: Embed) -> Item:
+        """An embed of ours that belongs to no row."""
+        source = Source("", Place(0, 0, 0), is_dull=is_dull)
+        return Item(source, RawRow(0, 0, b""), None, embed, 1, 1, (), "", Stats())
 
     def _hand_over_probe(self) -> None:
         """Somebody waits for the probe's lines: they go before the agent's, between two messages."""
@@ -373,9 +392,12 @@ class Watcher:
             judged = self._try(embeds)
             now = time.monotonic()
             self._pacer.sent(now)
+            if judged.invalid:
+                self._pacer.invalid(now)
             if judged.wait_s is not None:
                 self._pacer.hold(now, judged.wait_s)
             if judged.verdict is Verdict.DELIVERED:
+                self._pacer.went_through()
                 self._confirmed(items, judged)
                 return judged
             if judged.verdict is Verdict.REFUSED:
@@ -388,6 +410,7 @@ class Watcher:
             if judged.verdict is Verdict.LIMITED:
                 self.health.counters.limited += 1
                 self.health.limited(judged.reason)
+                self._pacer.limited(now, judged.wait_s or 0.0)
                 self._log.info("limited", wait_seconds=judged.wait_s)
                 continue
             failures += 1
@@ -466,7 +489,7 @@ class Watcher:
                 if item.session:
                     remember(self._sessions, item.session, item.stats)
                     if item.embed is not None:
-                        self._shown[item.session] = item._replace(embed=None, row=None)
+                        self._shown.add(item.session)
         self._unsaved = True
         if at_once:
             self._save()
@@ -493,9 +516,7 @@ class Watcher:
         if self._over or not (self._settings.session_summary and self._shown):
             return
         latest = [name for name in self._sessions if name in self._shown][-MAX_EMBEDS:]
-        items = [
-            self._shown[name]._replace(embed=summary(name, self._sessions[name], self._context)) for name in latest
-        ]
+        items = [self._own_item(summary(name, self._sessions[name], self._context)) for name in latest]
         with contextlib.suppress(Undeliverable):
             for batch in batches(items, max_embeds=self._settings.batch_size):
                 self._deliver(batch)
