@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 """Transcripts of any size for the figures of the watcher: the same bytes for the same seed.
 
-The mix is that of a coding agent at work: half of the rows belong to the model, most of the bytes to the results of tools, which
-the agent writes twice (as the model sees them, and as its own terminal does).
+The mix is that of a coding agent at work: half of the rows belong to the model, most of the bytes to the results of
+tools, which the agent writes twice (as the model sees them, and as its own terminal does).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Mix:
         self._messages = 0
         self._seconds = 0
         self._makers: list[tuple[t.Callable[[], Row], int]] = [
-            (self._progress, 24), (self._text, 12), (self._thinking, 10), (self._command, 10), (self._edit, 8), (self._read, 4),
-            (self._command_result, 10), (self._edit_result, 8), (self._read_result, 4), (self._search_result, 4), (self._snapshot, 4),
-            (self._attachment, 2),
+            (self._progress, 24), (self._text, 12), (self._thinking, 10), (self._command, 10), (self._edit, 8),
+            (self._read, 4), (self._command_result, 10), (self._edit_result, 8), (self._read_result, 4),
+            (self._search_result, 4), (self._snapshot, 4), (self._attachment, 2),
         ]  # fmt: skip
 
     def row(self) -> Row:
@@ -56,7 +56,7 @@ class Mix:
 
     def _said(self, block: Row) -> Row:
         self._messages += 1
-        usage = {
+        usage: Row = {
             "input_tokens": 4,
             "cache_creation_input_tokens": 812,
             "cache_read_input_tokens": 48_211,
@@ -66,7 +66,7 @@ class Mix:
             "service_tier": "standard",
             "cache_creation": {"ephemeral_5m_input_tokens": 812, "ephemeral_1h_input_tokens": 0},
         }
-        message = {"model": MODEL, "id": f"msg_{self._messages // 2:022d}", "type": "message", "role": "assistant"}
+        message: Row = {"model": MODEL, "id": f"msg_{self._messages // 2:022d}", "type": "message", "role": "assistant"}
         message |= {"content": [block], "stop_reason": None, "stop_sequence": None, "usage": usage}
         return {"message": message, "requestId": f"req_{self._messages // 2:022d}", "type": "assistant"}
 
@@ -171,7 +171,7 @@ def write(path: Path, *, megabytes: float, seed: int = 1) -> tuple[int, int]:
     mix = Mix(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = size = 0
-    block = [json.dumps(mix.row(), ensure_ascii=False, separators=(",", ":")).encode() + b"\n" for _ in range(20_000)]
+    block = [json.dumps(mix.row(), ensure_ascii=False, separators=(",", ":")).encode() + b"\n" for _ in range(5_000)]
     with path.open("wb") as file:
         while size < megabytes * 1e6:
             # Ids are what a reader knows repeated rows by: each round of the block gets its own.
