@@ -81,8 +81,11 @@ def summary(session: str, stats: Stats, context: Context) -> Embed:
     if context.tracking.cost:
         rows.append(("Session cost", f"${stats.cost:.6f}"))
     fields: list[Field] = [{"name": name, "value": value, "inline": True} for name, value in rows]
-    footer = context.redact(f"session {session[:8]}")
-    return fitted(Embed(title="🏁 session summary", fields=fields, footer={"text": footer}, color=GREY))
+    return fitted(
+        Embed(
+            title="🏁 session summary", description=context.redact(f"session {session[:8]}"), fields=fields, color=GREY
+        )
+    )
 
 
 def _tool_use(event: Event, stats: Stats, context: Context) -> Embed:
