@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import row
 
@@ -29,8 +29,12 @@ JSON = st.recursive(
 RESULT = st.fixed_dictionaries(
     {"type": st.just("tool_result"), "content": st.sampled_from(["", "x" * 60])}, optional={"is_error": st.booleans()}
 )
-OUTCOME = st.dictionaries(st.sampled_from(["stdout", "stderr", "interrupted", "file", "filePath"]), JSON, max_size=3)
-MESSAGE = st.fixed_dictionaries({"content": st.lists(RESULT | JSON, min_size=1, max_size=3)})
+OUTCOME = st.dictionaries(
+    st.sampled_from(["stdout", "stderr", "interrupted", "file"]),
+    st.sampled_from([True, False, "", "x" * 60]),
+    max_size=2,
+)
+MESSAGE = st.fixed_dictionaries({"content": st.lists(RESULT, min_size=1, max_size=2) | st.lists(JSON, max_size=3)})
 USER_ROWS = st.fixed_dictionaries({"type": st.just("user"), "message": MESSAGE, "toolUseResult": OUTCOME | JSON})
 
 
@@ -49,12 +53,20 @@ def says_something(data: bytes, *, parity_mode: bool) -> bool:
     return bool(shown) or counts
 
 
-@given(st.dictionaries(st.sampled_from(TOKENS), JSON, max_size=6) | USER_ROWS, st.booleans())
+@given(USER_ROWS | st.dictionaries(st.sampled_from(TOKENS), JSON, max_size=6), st.booleans())
 def test_what_is_dull_says_nothing(content, spaced):
     """Any JSON made of the names that matter: never dull when parsing would find something."""
     data = encoded(content, spaced=spaced)
     assert not (is_dull(data) and says_something(data, parity_mode=False))
     assert not (is_silent(data) and says_something(data, parity_mode=True))
+
+
+@given(st.lists(RESULT, min_size=1, max_size=2), OUTCOME)
+@settings(max_examples=400)
+def test_a_result_that_is_dull_says_nothing(blocks, outcome):
+    """Results as agents write them, with every outcome that matters."""
+    data = encoded({"type": "user", "message": {"content": blocks}, "toolUseResult": outcome})
+    assert not (is_dull(data) and says_something(data, parity_mode=False))
 
 
 def test_a_whole_story_has_dull_rows_and_none_that_matters():
@@ -81,6 +93,7 @@ def result(outcome, *, content="x" * 60, **block):
         (result(READ, is_error=True), False),
         (result({**READ, "stdout": "x"}), False),
         (result({**READ, "stderr": "x"}), False),
+        (result({**READ, "interrupted": True}), False),
         (result("x" * 60), False),
         (row("", kind="user", message={"content": [{"type": "tool_result", "content": "x" * 60}]}), False),
         (row("hello", kind="user"), False),
@@ -89,7 +102,7 @@ def result(outcome, *, content="x" * 60, **block):
         ({"snapshot": {"type": "progress"}, **row("hello")}, False),
         ({"type": "progress-of-a-new-kind"}, False),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_which_rows_are_dull(content, dull):
     assert is_dull(encoded(content)) is dull

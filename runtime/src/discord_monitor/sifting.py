@@ -14,6 +14,7 @@ from discord_monitor.parsing import SILENT_TYPES
 
 MAX_ENVELOPE_BYTES = 1_000  # the row's own type is sought so far; agents write 400 bytes at most before it
 _TYPE = b'"type":"'
+_TELLING = (b'"stdout"', b'"stderr"', b'"interrupted"', b'"tool_result"')
 _SILENT = frozenset(name.encode() for name in SILENT_TYPES)
 
 
@@ -46,4 +47,5 @@ def _is_plain_result(row: bytes) -> bool:
     flag = row.rfind(b'"is_error"', 0, outcome)
     if flag > 0 and not row.startswith(b'"is_error":false', flag):
         return False
-    return not any(row.find(name, outcome) > 0 for name in (b'"stdout"', b'"stderr"', b'"tool_result"', b'"is_error"'))
+    # The last one: a further result, should what was found as the outcome lie inside the first one.
+    return not any(row.find(name, outcome) > 0 for name in _TELLING)
