@@ -203,7 +203,8 @@ def test_a_resting_file_wakes_when_it_grows(tmp_path):
 def test_resting_files_survive_a_restart(tmp_path):
     """DM-A01: they are in a file of their own, which a cursor file saved later does not replace."""
     store = Store(str(tmp_path / "state"))
-    store.save_resting({"/old": Place(1, 2, 0, 10), "/woken": Place(1, 2, 0, 10)})
+    store.save_resting(12.5, {"/old": Place(1, 2, 0, 10), "/woken": Place(1, 2, 0, 10)})
+    assert store.load_cursor() == Remembered(12.5, {"/old": Place(1, 2, 0, 10), "/woken": Place(1, 2, 0, 10)}, {})
     store.save_cursor(Remembered(12.5, {"/woken": Place(1, 9, 0, 10)}, {}))
     assert store.load_cursor().places == {"/old": Place(1, 2, 0, 10), "/woken": Place(1, 9, 0, 10)}
 

@@ -67,25 +67,27 @@ class Store:
 
     def load_cursor(self) -> Remembered | None:
         """What was saved; None when nothing was, or when it cannot be read (then `problem` says so)."""
-        resting: dict[str, Place] = {}
+        resting = None
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            resting = _places(_load(self.path("resting.json"))["places"])
+            resting = _remembered({**_load(self.path("resting.json")), "sessions": {}})
         try:
             remembered = _remembered(_load(self.path("cursor.json")))
         except FileNotFoundError:
-            return None
+            return resting  # killed between the first saves of the two files
         except (OSError, ValueError, TypeError, KeyError) as exc:
             self.problem = f"the cursor file cannot be read ({type(exc).__name__}); a new one is begun"
-            return None
-        return remembered._replace(places=resting | remembered.places)  # a file that woke stands in both
+            return resting
+        if resting is None:
+            return remembered
+        return remembered._replace(places=resting.places | remembered.places)  # a file that woke stands in both
 
     def save_cursor(self, remembered: Remembered) -> None:
         """Replace the cursor file in one step."""
         self._save("cursor.json", {"schema": SCHEMA, **remembered._asdict()})
 
-    def save_resting(self, places: Mapping[str, Place]) -> None:
+    def save_resting(self, started: float, places: Mapping[str, Place]) -> None:
         """Replace the file of the resting ones in one step; to be saved before a cursor file that lacks them."""
-        self._save("resting.json", {"schema": SCHEMA, "places": places})
+        self._save("resting.json", {"schema": SCHEMA, "started": started, "places": places})
 
     def load_outages(self) -> int:
         """How many restarts an outage has caused since the last delivery."""

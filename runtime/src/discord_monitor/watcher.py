@@ -497,7 +497,7 @@ class Watcher:
     def _save(self) -> None:
         if self._transcripts.rested:
             self._transcripts.rested = False
-            self._store.save_resting(self._transcripts.resting)
+            self._store.save_resting(self._started, self._transcripts.resting)
         self._store.save_cursor(Remembered(self._started, self._transcripts.places(), self._sessions))
         self._unsaved = False
         self._saved_at = time.monotonic()
