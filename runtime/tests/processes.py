@@ -164,7 +164,13 @@ class Watcher(Program):
     def __init__(self, home: Path, *, webhook_url: str, port: int, prefix: tuple[str, ...] = (), **env: str) -> None:
         self.port = port
         settings = {"WORKSPACE_PATH": str(home / ".claude"), "STATE_PATH": str(home / "state"), "HOME": str(home)}
-        settings |= {"HEALTH_PORT": str(port), "POLL_INTERVAL": "20", "RATE_LIMIT": "50", "PARITY_MODE": "true"}
+        settings |= {
+            "HEALTH_PORT": str(port),
+            "POLL_INTERVAL": "20",
+            "RATE_LIMIT": "50",
+            "PARITY_MODE": "true",
+            "SESSION_SUMMARY": "false",
+        }
         self.env = settings | {"DISCORD_WEBHOOK_URL": webhook_url} | env
         super().__init__("watch", env=self.env, log=home / "watcher.log", prefix=prefix)
 

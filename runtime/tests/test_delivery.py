@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
+import string
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,8 @@ from processes import AWKWARD, PATIENCE_S
 
 from discord_monitor.delivery import MAX_BACKOFF_S, Pacer, Verdict, backoff_s, judge
 from discord_monitor.http_client import Answer
-from discord_monitor.redaction import Redactor, webhook_literals
+from discord_monitor.parsing import Usage
+from discord_monitor.redaction import Redactor, env_literals, webhook_literals
 from discord_monitor.secret import MASK, Secret
 from discord_monitor.settings import Filters, usable_token, usable_webhook, watcher_settings
 
@@ -90,6 +93,32 @@ def test_pacer():
     pacer.hold(100.0, 5)
     pacer.sent(100.0)
     assert pacer.wait_s(101.0) == pytest.approx(4)
+
+
+def test_pacer_gives_way_to_siblings():
+    """DM-203: each limit doubles the gap, up to a bound; what goes through wins it back; a wait is never cut short."""
+    pacer = Pacer(10)
+    for _ in range(3):
+        pacer.limited(100.0, 2.0)
+    assert 2.0 <= pacer.wait_s(100.0) <= 2.2
+    pacer.sent(200.0)
+    assert pacer.wait_s(200.0) == pytest.approx(0.8)
+    for _ in range(40):
+        pacer.went_through()
+    pacer.sent(300.0)
+    assert pacer.wait_s(300.0) == pytest.approx(0.1)
+
+
+def test_pacer_stays_far_below_discords_ban():
+    """Without end limited, by a server that asks for no wait: at most 20 invalid answers in any ten minutes."""
+    pacer, now, answers = Pacer(50), 0.0, []
+    while now < 7200:
+        now += pacer.wait_s(now)
+        answers.append(now)
+        pacer.sent(now)
+        pacer.invalid(now)
+        pacer.limited(now, 0.0)
+    assert max(sum(at <= other < at + 600 for other in answers) for at in answers) <= 20
 
 
 # Put together at run time, so that no scanner takes this file for a leak.
@@ -274,3 +303,71 @@ def test_settings_of_the_contract():
     assert bad[2:15] == watcher_settings({})[2:15]
     assert [name for name in names if not any(name in problem for problem in bad.problems)] == []
     assert not any("nonsense" in problem for problem in bad.problems)
+
+
+@pytest.mark.parametrize(
+    ("url", "thread", "query", "problem"),
+    [
+        ("https://h/api/webhooks/1/t", "123", "thread_id=123", False),
+        ("https://h/api/webhooks/1/t?a=b", "123", "a=b&thread_id=123", False),
+        ("https://h/api/webhooks/1/t?thread_id=5", "123", "thread_id=5", True),
+        ("https://h/api/webhooks/1/t", "12&wait=false", "", True),
+        ("https://h/api/webhooks/1/t", "", "", False),
+    ],
+)
+def test_thread_id(url, thread, query, problem):
+    """DM-208: messages go to one thread, or one post of a forum channel."""
+    settings = watcher_settings({"DISCORD_WEBHOOK_URL": url, "DISCORD_THREAD_ID": thread})
+    assert settings.webhook_url.reveal().partition("?")[2] == query
+    assert any("DISCORD_THREAD_ID" in text for text in settings.problems) is problem
+
+
+def test_prices_by_the_longest_beginning_of_a_name():
+    """DM-201: cache tokens included; a name that is not listed costs what the specification says."""
+    table = '[{"model": "big-", "input": 10}, {"model": "big-2", "input": 20, "output": 0, "cacheWrite": 0, "cacheRead": 1}]'
+    prices = watcher_settings({"STATS_PRICES": table}).prices
+    usage = Usage(1_000_000, 0, 0, 1_000_000)
+    assert [prices.nano_dollars(usage, model) / 1e9 for model in ("big-1", "big-2-x", "other")] == [10.3, 21.0, 3.3]
+    bad = watcher_settings({"STATS_PRICES": '[{"model": "a", "input": "much"}]'})
+    assert any("STATS_PRICES" in problem for problem in bad.problems)
+    assert bad.prices.nano_dollars(usage, "a") / 1e9 == 3.3
+
+
+def test_patterns_of_the_user_are_redacted():
+    """DM-149: configurable; a pattern that cannot be used is said, by its number, and left out."""
+    settings = watcher_settings({"REDACT_PATTERNS": json.dumps([r"ACME-\d{4}", "(", "x*", 7])})
+    assert [problem.split(":")[1].split(" is")[0] for problem in settings.problems] == [" no. 2", " no. 3", " no. 4"]
+    assert Redactor(patterns=settings.redact_patterns)("key ACME-1234.") == "key [redacted: as configured]."
+
+
+def test_values_of_secret_looking_variables_are_redacted():
+    """DM-149: whatever form they have; ordinary variables and paths are none."""
+    env = {"MY_API_KEY": "plainwords-1", "GITHUB_TOKEN": " spaced-value\n", "TOKEN_FILE": "/run/secrets/x", "EDITOR": "vi-or-emacs",
+           "PASSWORD": "short"}  # fmt: skip
+    assert sorted(env_literals(env)) == ["plainwords-1", "spaced-value"]
+
+
+def random_like(rng, length, alphabet=string.ascii_letters + string.digits):
+    return "".join(rng.choices(alphabet, k=length))
+
+
+# Long texts that agents print and nobody has to hide.
+ORDINARY = [
+    "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "9302fd3a6c1f4e2b8d7a5c3e1f0b9d8a7c6e5f4d", "sha512-Ab3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR5tU8",
+    "toolu_01A09q90qw90lq917835lq9XyZ", "msg_01XFDUDYJgAACzvnptvVoYEL", "req_011CSHoEeqs5C35K2UUqR7Fy", "test_watcher_reads_2_files_and_4_rows_of_5",
+    "AbstractSingletonProxyFactoryBean2", "/usr/lib/python3.11/site-packages/Cython/Compiler2", "KubernetesClusterRoleBindingV1Beta1List",
+    "https://example.org/Docs/Guide-2/Part-3/Chapter-4", "2026-01-20T10:11:12.123456+00:00", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "--------------------------------", "orchestrator-platform-node-v1-36-3", "Content-Security-Policy-Report-Only",
+    "TestHTTP2ServerKeepsConnection3Open", "HelmReleaseV3Secret-discord-monitor-1", "XMLHttpRequest2UploadProgressEvent",
+]  # fmt: skip
+
+
+def test_guess_finds_random_texts_and_leaves_ordinary_ones():
+    """DM-149: figures on generated keys of four kinds, and on what agents print; said by the assertion when they change."""
+    rng = random.Random(1)
+    redact = Redactor(guess=True)
+    keys = [random_like(rng, length) for length in (24, 32, 40, 64) for _ in range(250)]
+    found = sum("[redacted" in redact(f"the value is {key} today") for key in keys)
+    assert found / len(keys) >= 0.96, f"recall is {found}/{len(keys)}"
+    wrong = [text for text in ORDINARY if redact(f"see {text} there") != f"see {text} there"]
+    assert wrong == []

@@ -91,7 +91,7 @@ def test_assistant_text_with_figures():
     """DM-198: tokens, cost with six decimals, model, stop reason."""
     usage = {"input_tokens": 10, "output_tokens": 20}
     message = {"content": "Starting", "model": "m", "stop_reason": "end_turn", "usage": usage}
-    (embed,) = shown(type="assistant", message=message, stats=Stats(1000, 100))
+    (embed,) = shown(type="assistant", message=message, stats=Stats(1000, 100, nano_dollars=4_500_000))
     values = {field["name"]: field["value"] for field in embed["fields"]}
     assert values == {"Tokens": "10 in / 20 out", "Session cost": "$0.004500", "Model": "m"}
     assert embed["footer"]["text"] == "end_turn"

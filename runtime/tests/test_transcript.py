@@ -20,7 +20,13 @@ from discord_monitor.transcript import RowSplitter, Transcripts, candidate_roots
 
 def follow(workspace, *, home="/nowhere", places=None, started=0.0, lookback_s=3600.0):
     roots = tuple(candidate_roots(str(workspace), home=str(home), config_dir=""))
-    return Transcripts(roots, places=places or {}, started=started, lookback_s=lookback_s, probe_path="/nowhere/p")
+    return Transcripts(
+        roots, places=places or {}, started=started, lookback_s=lookback_s, probe_path="/nowhere/p", is_dull=never
+    )
+
+
+def never(_row):
+    return False
 
 
 def write(path: Path, text: str = "{}\n") -> Path:
@@ -39,7 +45,7 @@ def names(transcripts):
 def test_lines_are_the_same_however_they_are_cut(lines, data):
     """Any cut into chunks gives the same lines at the same places; an unfinished one is kept back."""
     stream = b"".join(line + b"\n" for line in lines) + b"rest"
-    splitter, rows, at = RowSplitter(0), [], 0
+    splitter, rows, at = RowSplitter(0, never), [], 0
     while at < len(stream):
         step = data.draw(st.integers(1, 12))
         rows += splitter.feed(stream[at : at + step])
@@ -52,7 +58,7 @@ def test_lines_are_the_same_however_they_are_cut(lines, data):
 def test_oversize_line_takes_bounded_memory(monkeypatch):
     monkeypatch.setattr(transcript, "MAX_ROW_BYTES", 100)
     monkeypatch.setattr(transcript, "HEAD_BYTES", 10)
-    splitter = RowSplitter(5)
+    splitter = RowSplitter(5, never)
     rows = [row for _ in range(50) for row in splitter.feed(b"0123456789" * 3)]
     rows += splitter.feed(b"end\nnext\n")
     assert [(row.start, row.end, row.data, row.oversize) for row in rows] == [
@@ -156,6 +162,53 @@ def test_old_file_is_followed_from_its_last_whole_row(tmp_path, history, more, s
     assert [row.data for row in iter(source.next_row, None)] == shown
 
 
+def old_tree(folder, count):
+    """So many transcripts that nobody has touched for long, and one that is written to."""
+    project = folder / "ws/.claude/projects/-p"
+    for number in range(count):
+        os.utime(write(project / f"old-{number}.jsonl"), (1.0, 1.0))
+    write(project / "young.jsonl")
+    return follow(folder / "ws", started=time.time())
+
+
+def test_a_look_costs_the_same_with_many_old_files(tmp_path, monkeypatch):
+    """No call for an old file between two looks through the whole tree; those keep to their share of the time."""
+
+    def calls_of_a_look(count):
+        transcripts = old_tree(tmp_path / str(count), count)
+        transcripts.changed()
+        assert len(transcripts.resting) == count
+        calls, real = [], os.stat
+        with monkeypatch.context() as patch:
+            patch.setattr(transcript.os, "stat", lambda path, **more: (calls.append(path), real(path, **more))[1])
+            patch.setattr(transcripts, "_scan_gap_s", 1e9)
+            transcripts.changed()
+        return len(calls)
+
+    assert calls_of_a_look(5) == calls_of_a_look(200) > 0
+
+
+def test_a_resting_file_wakes_when_it_grows(tmp_path):
+    """DM-190: an old session is taken up again: its new row is read, and nothing before it."""
+    transcripts = old_tree(tmp_path, 3)
+    transcripts.changed()
+    with (tmp_path / "ws/.claude/projects/-p/old-1.jsonl").open("a") as file:
+        file.write('{"more": 1}\n')
+    transcripts.changed(whole_tree=True)
+    found = [row.data for source in transcripts.changed() for row in iter(source.next_row, None)]
+    assert found == [b"{}", b'{"more": 1}']  # the young file's row, and the new one
+    assert len(transcripts.resting) == 2
+
+
+def test_resting_files_survive_a_restart(tmp_path):
+    """DM-A01: they are in a file of their own, which a cursor file saved later does not replace."""
+    store = Store(str(tmp_path / "state"))
+    store.save_resting(12.5, {"/old": Place(1, 2, 0, 10), "/woken": Place(1, 2, 0, 10)})
+    assert store.load_cursor() == Remembered(12.5, {"/old": Place(1, 2, 0, 10), "/woken": Place(1, 2, 0, 10)}, {})
+    store.save_cursor(Remembered(12.5, {"/woken": Place(1, 9, 0, 10)}, {}))
+    assert store.load_cursor().places == {"/old": Place(1, 2, 0, 10), "/woken": Place(1, 9, 0, 10)}
+
+
 def test_places_are_forgotten_only_for_files_that_are_gone(tmp_path):
     """DM-A01: before the first look, and while there is no projects folder, everything remembered stays."""
     there = write(tmp_path / "ws/.claude/projects/-p/s.jsonl")
@@ -177,7 +230,7 @@ def test_cursor_file_round_trip_and_damage(tmp_path):
     """Atomic and tolerant: a damaged file is said and begun anew."""
     store = Store(str(tmp_path / "state"))
     assert store.load_cursor() is None
-    kept = Remembered(12.5, {"/a": Place(1, 2, 3, 10)}, {"s": Stats(1, 2, 3, 4, 5, 6)})
+    kept = Remembered(12.5, {"/a": Place(1, 2, 3, 10)}, {"s": Stats(1, 2, 3, 4, 5, 6, 7)})
     store.save_cursor(kept)
     assert store.load_cursor() == kept
     (tmp_path / "state" / "cursor.json").write_text('{"schema": 1, "places": [')

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -71,6 +72,7 @@ def markers(discord):
 def in_process(home, **env):
     """A watcher in this process, not yet running, and its stop."""
     settings = {"WORKSPACE_PATH": str(home / ".claude"), "STATE_PATH": str(home / "state"), "PARITY_MODE": "true"}
+    settings |= {"SESSION_SUMMARY": "false"}
     stop, redactor = Stop(), Redactor()
     log = Log("watcher", threshold="error", redact=redactor)
     return InProcess(watcher_settings(settings | env), stop=stop, log=log, redactor=redactor), stop
@@ -267,10 +269,10 @@ def test_long_message_split_over_embeds_is_resumed_inside_a_row(watch, session, 
 
 def handed_over(home, session):
     """Inode, byte and embeds of the row there, as remembered on disk."""
-    try:
-        places = json.loads((home / "state" / "cursor.json").read_text())["places"]
-    except FileNotFoundError:
-        places = {}
+    places = {}
+    for name in ("resting.json", "cursor.json"):
+        with contextlib.suppress(FileNotFoundError):
+            places |= json.loads((home / "state" / name).read_text())["places"]
     return places.get(str(session.path), [0, 0, 0])
 
 
@@ -470,6 +472,28 @@ def test_sigterm_while_starting_is_not_lost(watch, session, discord, home):
     assert done.returncode == 0, done.stderr
 
 
+def test_sessions_end_with_a_summary(watch, session, discord, home):
+    """DM-202: at SIGTERM one embed a session that was shown; usage counts once a message of the model, cache included."""
+    watcher = watch(
+        SESSION_SUMMARY="true",
+        STATS_PRICES='[{"model": "m-", "input": 1, "output": 2, "cacheWrite": 3, "cacheRead": 4}]',
+    )
+    usage = {"input_tokens": 10, "output_tokens": 20, "cache_creation_input_tokens": 30, "cache_read_input_tokens": 40}
+    for text in ("one", "two"):
+        message = {"id": "msg_1", "model": "m-1", "content": [{"type": "text", "text": text}], "usage": usage}
+        session.append(row(text, message=message))
+    Session(home, "session-2").say("three")
+    wait_for(lambda: discord.has("three") and discord.has("two"), what="all arrive")
+    assert watcher.stop() == 0
+    found = [embed for embed in discord.embeds() if embed.get("title") == "🏁 session summary"]
+    assert len(found) == 2
+    one = next(embed for embed in found if "Cache tokens" in str(embed) and "10 in / 20 out" in str(embed))
+    assert {field["name"]: field["value"] for field in one["fields"]}["Session cost"] == "$0.000300"
+    watcher = watch(SESSION_SUMMARY="true")
+    watcher.stop()
+    assert len(discord.embeds()) == 5, "a process that showed nothing has nothing to sum up"
+
+
 def test_torn_line_waits_for_its_end(watch, session, discord):
     """DM-A33: a half-written line, cut inside a character, is neither lost nor shown early."""
     watch()
@@ -547,6 +571,26 @@ def test_replaced_file_is_read_anew(watch, session, discord, home):
     assert len(discord.embeds()) == 3
 
 
+def test_rows_removed_before_they_were_shown_are_owned_up_to(watch, session, discord):
+    """DM-A01: the transcript is the queue; what its owner removes from it is counted, and said in the channel."""
+    session.append(*(plain(f"Starting {number} " + "x" * 30_000) for number in range(20)))
+    watcher = watch(BATCH_SIZE="1", RATE_LIMIT="2", PARITY_MODE="false")
+    wait_for(lambda: discord.has("Starting 0"), what="some arrive")
+    session.path.unlink()
+    wait_for(lambda: discord.has("events dropped"), what="the loss is said")
+    assert watcher.metric("transcript_bytes_lost_total") > 30_000
+
+
+def test_messages_go_to_the_thread(watch, session, discord):
+    """DM-208: thread_id of the webhook; the probe's message is deleted there as well."""
+    watcher = watch(DISCORD_THREAD_ID="777000111222333444")
+    session.say("one")
+    wait_for(lambda: discord.has("one"), what="it arrives")
+    assert [message["channel_id"] for message in discord.messages()] == ["777000111222333444"]
+    assert probe(watcher)[1]["deleted"] is True
+    assert len(discord.messages()) == 1
+
+
 def test_refused_embed_does_not_block_the_others(watch, session, discord, monkeypatch):
     """Discord refuses one embed of a message for good: the others arrive, its place is taken by a notice."""
     real = fake_discord.problems_of
@@ -611,6 +655,29 @@ def test_unreadable_transcripts_are_told_and_stand_in_nobodys_way(watch, discord
         closed[0].path.chmod(0o640)
         wait_for(lambda: discord.has("another user"), what="what can be read by now arrives")
         wait_for(lambda: watcher.metric("unreadable_transcripts") == 39, what="one less is counted")
+
+
+@pytest.mark.parametrize("closed", ["projects", "projects/-workspace"])
+def test_a_folder_that_cannot_be_looked_into_is_told(watch, session, discord, home, closed):
+    """DM-190, DM-205: said on /healthz, in the log and as a figure; healthy; followed as soon as it can be read."""
+    without_rights = NOT_ALL_POWERFUL if os.geteuid() == 0 else ()
+    if without_rights and shutil.which("setpriv") is None:
+        pytest.skip("root reads every folder, and setpriv, which takes that right away, is not installed")
+    session.say("one")
+    Session(home, "../-open/other").say("open")
+    folder = home / ".claude" / closed
+    folder.chmod(0)
+    try:
+        watcher = watch(prefix=without_rights)
+        wait_for(lambda: watcher.metric("unreadable_folders") == 1, what="it is counted")
+        status, health = watcher.health()
+        assert (status, health["unreadable_folders"]) == (200, 1)
+        assert "folders that cannot be looked into: 1 (Permission denied)" in health["reason"]
+        wait_for(lambda: str(folder) in watcher.log(), what="it is named")
+    finally:
+        folder.chmod(0o750)
+    wait_for(lambda: discord.has("one"), what="what can be read by now arrives")
+    wait_for(lambda: watcher.metric("unreadable_folders") == 0, what="nothing is closed any more")
 
 
 def test_missing_webhook_idles_healthy(watch, session, discord):

@@ -26,6 +26,11 @@ ENV_OF_WATCHER = [
     "STATE_PATH",
     "OUTAGE_LIMIT_SECONDS",
     "RATE_LIMIT",
+    "SESSION_SUMMARY",
+    "STATS_PRICES",
+    "REDACT_GUESS",
+    "REDACT_PATTERNS",
+    "DISCORD_THREAD_ID",
 ]
 BRIDGE_ON = {"inputBridge": {"enabled": True, "fifoPath": "/run/agent-input/fifo"}}
 
@@ -55,7 +60,7 @@ def test_environment_of_the_watcher(case):
 def test_values_of_the_environment():
     """DM-106…DM-112: the defaults, as the contract has them."""
     found = env(watcher())
-    found.pop("FILTERS")
+    assert all(json.loads(found.pop(name)) for name in ("FILTERS", "STATS_PRICES"))
     assert found == {
         "DISCORD_WEBHOOK_URL": None,
         "WORKSPACE_PATH": "/home/agent/.claude",
@@ -70,6 +75,10 @@ def test_values_of_the_environment():
         "STATE_PATH": "/var/lib/discord-watcher",
         "OUTAGE_LIMIT_SECONDS": "120",
         "RATE_LIMIT": "10",
+        "SESSION_SUMMARY": "true",
+        "REDACT_GUESS": "true",
+        "REDACT_PATTERNS": "[]",
+        "DISCORD_THREAD_ID": "",
     }
 
 
@@ -95,6 +104,11 @@ def test_every_value_is_a_string(case):
         ("probes.port", 18080, "HEALTH_PORT", "18080"),
         ("webhook.outageLimitSeconds", 5, "OUTAGE_LIMIT_SECONDS", "5"),
         ("webhook.rateLimit", 1, "RATE_LIMIT", "1"),
+        ("webhook.threadId", "1234567890123456789", "DISCORD_THREAD_ID", "1234567890123456789"),
+        ("stats.sessionSummary", False, "SESSION_SUMMARY", "false"),
+        ("stats.prices.models", [{"model": "m", "input": 0.5}], "STATS_PRICES", '[{"input":0.5,"model":"m"}]'),
+        ("redaction.guess", False, "REDACT_GUESS", "false"),
+        ("redaction.patterns", ["ACME-[0-9]+"], "REDACT_PATTERNS", '["ACME-[0-9]+"]'),
         ("workspace.path", "/w", "WORKSPACE_PATH", "/w"),
         ("watcher.state.path", "/s", "STATE_PATH", "/s"),
     ],

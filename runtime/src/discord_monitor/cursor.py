@@ -2,8 +2,9 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 """What the watcher remembers across restarts, below STATE_PATH. Nothing here knows Discord.
 
-`cursor.json` holds, per file, up to where its rows are handed over, and the figures per session; `seen.bin` a bounded
-table of the rows' ids; `outage.json` how many restarts an outage has caused.
+`cursor.json` holds, per file, up to where its rows are handed over, and the figures per session; `resting.json` the
+places of files untouched for long, which are many and seldom change; `seen.bin` a bounded table of the rows' ids;
+`outage.json` how many restarts an outage has caused.
 """
 
 # The module os instead of pathlib saves 0.7 MiB in every agent's pod.
@@ -66,17 +67,27 @@ class Store:
 
     def load_cursor(self) -> Remembered | None:
         """What was saved; None when nothing was, or when it cannot be read (then `problem` says so)."""
+        resting = None
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            resting = _remembered({**_load(self.path("resting.json")), "sessions": {}})
         try:
-            return _remembered(_load(self.path("cursor.json")))
+            remembered = _remembered(_load(self.path("cursor.json")))
         except FileNotFoundError:
-            return None
+            return resting  # killed between the first saves of the two files
         except (OSError, ValueError, TypeError, KeyError) as exc:
             self.problem = f"the cursor file cannot be read ({type(exc).__name__}); a new one is begun"
-            return None
+            return resting
+        if resting is None:
+            return remembered
+        return remembered._replace(places=resting.places | remembered.places)  # a file that woke stands in both
 
     def save_cursor(self, remembered: Remembered) -> None:
         """Replace the cursor file in one step."""
         self._save("cursor.json", {"schema": SCHEMA, **remembered._asdict()})
+
+    def save_resting(self, started: float, places: Mapping[str, Place]) -> None:
+        """Replace the file of the resting ones in one step; to be saved before a cursor file that lacks them."""
+        self._save("resting.json", {"schema": SCHEMA, "started": started, "places": places})
 
     def load_outages(self) -> int:
         """How many restarts an outage has caused since the last delivery."""
@@ -123,16 +134,22 @@ def _load(path: str) -> dict[str, object]:
 
 
 def _remembered(content: Mapping[str, object]) -> Remembered:
-    places, sessions, started = content["places"], content["sessions"], content["started"]
-    if content["schema"] != SCHEMA or not isinstance(places, dict) or not isinstance(sessions, dict):
+    sessions, started = content["sessions"], content["started"]
+    if content["schema"] != SCHEMA or not isinstance(sessions, dict):
         raise ValueError("another schema")
     if not isinstance(started, (int, float)):
         raise TypeError("no start time")
     return Remembered(
         started=float(started),
-        places={path: Place(*(int(number) for number in place)) for path, place in places.items()},
+        places=_places(content["places"]),
         sessions={session: Stats(*(int(number) for number in stats)) for session, stats in sessions.items()},
     )
+
+
+def _places(content: object) -> dict[str, Place]:
+    if not isinstance(content, dict):
+        raise TypeError("no places")
+    return {path: Place(*(int(number) for number in place)) for path, place in content.items()}
 
 
 class SeenTable:

@@ -31,6 +31,12 @@ FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0  # an arbitrary choice
 MAX_RETRY_AFTER_S = 3600.0  # Discord's longest known waits are minutes; a broken value must not silence us for good
 FORBIDDEN_WAIT_S = 60.0  # 403 comes from Cloudflare's ban; 10,000 invalid answers in 10 minutes prolong it
+# Hundreds of watchers may stand behind one address. Discord bans it for 10,000 answers 401, 403 or 429 in 10 minutes:
+# with these a watcher gets 20 of them at most, so 500 may be limited without end (both arbitrary).
+INVALID_WINDOW_S = 600.0
+FREE_INVALID = 10
+INVALID_WAIT_S = 60.0  # between those above FREE_INVALID
+MAX_SLOWDOWN = 50.0  # of the configured rate, while siblings use up a limit that we share with them
 UNKNOWN_WEBHOOK, INVALID_TOKEN = 10015, 50027  # Discord's JSON error codes (developer docs, Opcodes and Status Codes)
 # Those that come with status 400 and are about the place, not the message: every message would be refused.
 PLACE_PROBLEMS = {
@@ -62,6 +68,7 @@ class Judged(NamedTuple):
     reason: str = ""
     wait_s: float | None = None
     message_id: str = ""
+    invalid: bool = False  # counts towards Discord's ban of the address
 
 
 def judge(answer: Answer) -> Judged:
@@ -72,11 +79,14 @@ def judge(answer: Answer) -> Judged:
     if status in (200, 204):
         return Judged(Verdict.DELIVERED, wait_s=_pause(answer), message_id=str(content.get("id") or ""))
     if status == 429:
-        return Judged(Verdict.LIMITED, "Discord limits the rate", wait_s=_retry_after(answer, content))
+        return Judged(
+            Verdict.LIMITED, "Discord limits the rate", wait_s=_retry_after(answer, content), invalid=True
+        )  # fmt: skip
     if status in (401, 404) or code in (UNKNOWN_WEBHOOK, INVALID_TOKEN):
         return Judged(Verdict.GONE, f"the webhook does not exist any more (status {status}, code {_code(code)})")
     if status == 403:
-        return Judged(Verdict.FAILED, "Discord forbids the request (status 403)", wait_s=FORBIDDEN_WAIT_S)
+        reason = "Discord forbids the request (status 403)"
+        return Judged(Verdict.FAILED, reason, wait_s=FORBIDDEN_WAIT_S, invalid=True)
     if status in (400, 413):
         return _refused(status, code)
     return Judged(Verdict.FAILED, f"Discord answers with status {status}")
@@ -204,11 +214,18 @@ class Attempt:
 
 
 class Pacer:
-    """Spaces messages: the configured rate and what Discord asked for. Times are monotonic seconds of the caller."""
+    """Spaces messages: the configured rate, what Discord asked for, and what is fair to siblings behind one address.
+
+    Each limit met doubles the gap between messages, each message that goes through takes a tenth off it again; waits
+    after a limit are a little longer than asked for, by chance, so that siblings do not come back all at once.
+    Times are monotonic seconds of the caller.
+    """
 
     def __init__(self, messages_per_s: float) -> None:
         self._gap_s = 1.0 / messages_per_s
+        self._slowdown = 1.0
         self._next_at = 0.0
+        self._invalid_at: list[float] = []
 
     def wait_s(self, now: float) -> float:
         """Seconds until the next message may go."""
@@ -216,7 +233,22 @@ class Pacer:
 
     def sent(self, now: float) -> None:
         """A message went out."""
-        self._next_at = max(self._next_at, now + self._gap_s)
+        self._next_at = max(self._next_at, now + self._gap_s * self._slowdown)
+
+    def went_through(self) -> None:
+        """A message was taken."""
+        self._slowdown = max(1.0, self._slowdown * 0.9)
+
+    def limited(self, now: float, seconds: float) -> None:
+        """Discord asks to wait so long."""
+        self._slowdown = min(self._slowdown * 2, MAX_SLOWDOWN)
+        self.hold(now, seconds + random.uniform(0, min(seconds, 10.0) / 10))  # noqa: S311 - nothing secret
+
+    def invalid(self, now: float) -> None:
+        """An answer came that counts towards Discord's ban."""
+        self._invalid_at = [at for at in self._invalid_at if at > now - INVALID_WINDOW_S] + [now]
+        if len(self._invalid_at) > FREE_INVALID:
+            self.hold(now, INVALID_WAIT_S)
 
     def hold(self, now: float, seconds: float) -> None:
         """Nothing goes for so long."""

@@ -63,6 +63,8 @@ class Health:
         self.state_problem = ""
         self.unreadable = 0  # transcripts
         self.unreadable_reason = ""
+        self.closed_folders = 0
+        self.closed_reason = ""
         self.oldest_at: float | None = None  # wall time of the oldest event not handed over
         self.limit_s = outage_limit_s(base_limit_s, restarts)
         self._base_limit_s = base_limit_s
@@ -128,11 +130,16 @@ class Health:
             content["backlog_bytes"] = self.backlog_bytes
             content["lag_seconds"] = round(self.lag_s(), 3)
             content["delivered_messages"] = self.counters.messages
+            # No failure: a restart would not help, and the rows of readable files go on.
             if self.unreadable:
-                # No failure: a restart would not help, and the rows of readable files go on.
                 content["unreadable_transcripts"] = self.unreadable
                 text = f"transcripts that cannot be read: {self.unreadable} ({self.unreadable_reason})"
-                content["reason"] = f"{reason}; {text}" if reason else text
+                reason = f"{reason}; {text}" if reason else text
+            if self.closed_folders:
+                content["unreadable_folders"] = self.closed_folders
+                text = f"folders that cannot be looked into: {self.closed_folders} ({self.closed_reason})"
+                reason = f"{reason}; {text}" if reason else text
+            content["reason"] = reason
             if self.state_problem:
                 content["state"] = self.state_problem
             return status, content

@@ -69,6 +69,25 @@ def render(event: Event, row: Row, stats: Stats, context: Context) -> list[Embed
     return [fitted(embed) for embed in embeds]
 
 
+def summary(session: str, stats: Stats, context: Context) -> Embed:
+    """What a session came to, for its end."""
+    rows = [("Tool uses", str(stats.tool_uses))]
+    if context.tracking.errors:
+        rate = f" ({stats.errors / stats.tool_uses:.0%})" if stats.tool_uses else ""
+        rows.append(("Errors", f"{stats.errors}{rate}"))
+    if context.tracking.tokens:
+        rows.append(("Tokens", f"{stats.input_tokens} in / {stats.output_tokens} out"))
+        rows.append(("Cache tokens", f"{stats.cache_creation_tokens} written / {stats.cache_read_tokens} read"))
+    if context.tracking.cost:
+        rows.append(("Session cost", f"${stats.cost:.6f}"))
+    fields: list[Field] = [{"name": name, "value": value, "inline": True} for name, value in rows]
+    return fitted(
+        Embed(
+            title="🏁 session summary", description=context.redact(f"session {session[:8]}"), fields=fields, color=GREY
+        )
+    )
+
+
 def _tool_use(event: Event, stats: Stats, context: Context) -> Embed:
     fields: list[Field] = []
     argument = _argument(event.tool_input)

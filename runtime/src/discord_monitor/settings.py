@@ -16,6 +16,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
+from discord_monitor.pricing import Prices, prices_from
 from discord_monitor.secret import Secret
 
 if TYPE_CHECKING:
@@ -104,6 +105,52 @@ class Reader:
             min_stdout_chars=self._count(given, "minStdoutLength", Filters().min_stdout_chars),
         )
 
+    def in_thread(self, url: Secret) -> Secret:
+        """The webhook URL with DISCORD_THREAD_ID: messages go to that thread, or post of a forum channel."""
+        thread = self.text("DISCORD_THREAD_ID")
+        if not thread or not url:
+            return url
+        parts = urlsplit(url.reveal())
+        if not re.fullmatch(r"[0-9]{1,20}", thread):
+            self.problems.append("DISCORD_THREAD_ID is not the number of a thread; the webhook's own channel is used")
+            return url
+        if "thread_id=" in parts.query:
+            self.problems.append("DISCORD_THREAD_ID is not used: DISCORD_WEBHOOK_URL has a thread_id")
+            return url
+        query = "&".join(part for part in (parts.query, f"thread_id={thread}") if part)
+        return Secret(urlunsplit(parts._replace(query=query)))
+
+    def prices(self) -> Prices:
+        """STATS_PRICES: a JSON list of prices, each with the beginning of a model's name."""
+        found = prices_from(self._json("STATS_PRICES", []))
+        if found is None:
+            self.problems.append(
+                "STATS_PRICES is not a list of models with prices a million tokens; one price is used for all"
+            )
+        return found or Prices()
+
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
+        """REDACT_PATTERNS: a JSON list of regular expressions. One that cannot be used is left out."""
+        given = self._json("REDACT_PATTERNS", [])
+        usable = []
+        for number, text in enumerate(given if isinstance(given, list) else [None], start=1):
+            try:
+                pattern = re.compile(text) if isinstance(text, str) and text else None
+            except (re.error, RecursionError, OverflowError):
+                pattern = None
+            if pattern is None or pattern.match(""):
+                self.problems.append(f"REDACT_PATTERNS: no. {number} is not a pattern that matches some text; left out")
+            else:
+                usable.append(pattern)
+        return tuple(usable)
+
+    def _json(self, name: str, default: object) -> object:
+        raw = self.text(name)
+        try:
+            return json.loads(raw) if raw else default
+        except (ValueError, RecursionError):
+            return None
+
     def _texts(self, given: Mapping[str, object], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
         value = given.get(key)
         if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
@@ -140,6 +187,10 @@ class WatcherSettings(NamedTuple):
     home: str
     config_dir: str
     lookback_s: float
+    prices: Prices
+    redact_guess: bool
+    redact_patterns: tuple[re.Pattern[str], ...]
+    session_summary: bool
     problems: tuple[str, ...]
 
 
@@ -147,6 +198,7 @@ def watcher_settings(env: Mapping[str, str]) -> WatcherSettings:
     """Read everything `watch` needs; never raises."""
     read = Reader(env)
     url, webhook_problem = usable_webhook(env.get("DISCORD_WEBHOOK_URL", ""))
+    url = read.in_thread(url)
     return WatcherSettings(
         webhook_url=url,
         webhook_problem=webhook_problem,
@@ -168,6 +220,10 @@ def watcher_settings(env: Mapping[str, str]) -> WatcherSettings:
         home=read.text("HOME", "/"),
         config_dir=read.text("CLAUDE_CONFIG_DIR"),
         lookback_s=read.number("START_LOOKBACK_SECONDS", 3600, low=0, high=10 * 365 * 86_400),
+        prices=read.prices(),
+        redact_guess=read.flag("REDACT_GUESS", default=True),
+        redact_patterns=read.patterns(),
+        session_summary=read.flag("SESSION_SUMMARY", default=True),
         problems=tuple(read.problems),
     )
 

@@ -7,15 +7,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from discord_monitor.parsing import Kind
+from discord_monitor.pricing import Prices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from discord_monitor.parsing import Row, Usage
 
-# Dollars a token, DM-201; cache tokens are counted, not priced.
-INPUT_PRICE = 0.000003
-OUTPUT_PRICE = 0.000015
 MAX_SESSIONS = 64  # sessions whose figures are kept; the one unused longest goes first (arbitrary)
 
 
@@ -28,13 +26,14 @@ class Stats(NamedTuple):
     cache_read_tokens: int = 0
     tool_uses: int = 0
     errors: int = 0
+    nano_dollars: int = 0
 
     @property
     def cost(self) -> float:
         """Estimated dollars."""
-        return self.input_tokens * INPUT_PRICE + self.output_tokens * OUTPUT_PRICE
+        return self.nano_dollars / 1e9
 
-    def plus(self, usage: Usage | None, *, tool_uses: int, errors: int) -> Stats:
+    def plus(self, usage: Usage | None, *, tool_uses: int, errors: int, nano_dollars: int) -> Stats:
         """These sums and one row more."""
         return Stats(
             self.input_tokens + (usage.input_tokens if usage else 0),
@@ -43,13 +42,15 @@ class Stats(NamedTuple):
             self.cache_read_tokens + (usage.cache_read_tokens if usage else 0),
             self.tool_uses + tool_uses,
             self.errors + errors,
+            self.nano_dollars + nano_dollars,
         )
 
 
 class Ledger:
     """The sums of the last sessions and of everything this process has seen."""
 
-    def __init__(self, sessions: Mapping[str, Stats] | None = None) -> None:
+    def __init__(self, sessions: Mapping[str, Stats] | None = None, *, prices: Prices | None = None) -> None:
+        self._prices = prices or Prices()
         self.sessions: dict[str, Stats] = dict(sessions or {})
         self.total = Stats()
 
@@ -58,9 +59,10 @@ class Ledger:
         uses = sum(1 for event in row.events if event.kind is Kind.TOOL_USE)
         errors = sum(1 for event in row.events if event.kind is Kind.TOOL_RESULT and event.stderr.strip())
         before = self.sessions.pop(session, Stats())
-        after = before.plus(usage, tool_uses=uses, errors=errors)
+        price = self._prices.nano_dollars(usage, row.model) if usage else 0
+        after = before.plus(usage, tool_uses=uses, errors=errors, nano_dollars=price)
         remember(self.sessions, session, after)
-        self.total = self.total.plus(usage, tool_uses=uses, errors=errors)
+        self.total = self.total.plus(usage, tool_uses=uses, errors=errors, nano_dollars=price)
         return after
 
 

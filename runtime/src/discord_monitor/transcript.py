@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from discord_monitor.cursor import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 CHUNK_BYTES = 64 * 1024
 MAX_ROW_BYTES = 1024 * 1024  # longer rows are known by their head only; real ones of 95 MB were seen
 HEAD_BYTES = 8 * 1024
 RESCAN_S = 2.0  # the whole tree is looked through this often; new files in busy folders are found at every poll
+SCAN_SHARE = (
+    0.005  # of the time goes to that at most: a tree that takes long to look through is looked through less often
+)
 SEARCH_S = 0.5  # while there is no transcript at all
 COLD_S = 600.0  # files and folders untouched for so long are looked at only with the whole tree
 TRAIL_BYTES = 64  # re-read before each chunk: they differ when the file was rewritten behind our back
@@ -42,13 +45,18 @@ class RawRow(NamedTuple):
     data: bytes
     oversize: bool = False
     last: int = LINE_FEED  # its last byte: a line feed but for the last row of a file, at its agent's end
+    dull: int = 0  # rows that need no look, as one without data; their number
 
 
 class RowSplitter:
-    """Cuts a stream of bytes into complete lines, whatever the chunks; `next_byte` is where the next chunk begins."""
+    """Cuts a stream of bytes into complete lines, whatever the chunks; `next_byte` is where the next chunk begins.
 
-    def __init__(self, at: int) -> None:
+    Neighbours that are dull come out as one row, so that passing them costs next to nothing.
+    """
+
+    def __init__(self, at: int, is_dull: Callable[[bytes], bool]) -> None:
         self.next_byte = at
+        self._is_dull = is_dull
         self._row_start = at
         self._rest = b""
         self._oversize = False
@@ -58,9 +66,26 @@ class RowSplitter:
         """The lines that the chunk completes. Empty lines are left out."""
         self.next_byte += len(chunk)
         *lines, rest = chunk.split(b"\n")
-        rows = [self._complete(line) for line in lines]
+        rows: list[RawRow] = []
+        is_dull = self._is_dull
+        for number, line in enumerate(lines):
+            if number == 0:
+                row = self._complete(line)
+            else:
+                start = self._row_start
+                self._row_start = end = start + len(line) + 1
+                row = RawRow(start, end, line, len(line) > MAX_ROW_BYTES)
+            if row.oversize:
+                rows.append(row._replace(data=row.data[:HEAD_BYTES]))
+            elif is_dull(row.data):
+                if rows and rows[-1].dull:
+                    rows[-1] = rows[-1]._replace(end=row.end, dull=rows[-1].dull + 1)
+                else:
+                    rows.append(RawRow(row.start, row.end, b"", dull=1))
+            elif row.data.strip():
+                rows.append(row)
         self._keep(rest)
-        return [row for row in rows if row.data.strip()]
+        return rows
 
     def unfinished(self) -> RawRow | None:
         """The bytes after the last line feed, if there are any."""
@@ -74,7 +99,7 @@ class RowSplitter:
         whole = self._rest if self._oversize else self._rest + line
         oversize = self._oversize or len(whole) > MAX_ROW_BYTES
         end = self._row_start + self._held + len(line) + 1
-        row = RawRow(self._row_start, end, whole[:HEAD_BYTES] if oversize else whole, oversize)
+        row = RawRow(self._row_start, end, whole, oversize)
         self._row_start, self._rest, self._oversize = end, b"", False
         self._dropped = 0
         return row
@@ -97,22 +122,29 @@ class RowSplitter:
 class Source:
     """One file that is followed. Rows come out in their order; `place` moves only by `hand_over`."""
 
-    def __init__(self, path: str, place: Place, *, is_probe: bool = False) -> None:
+    def __init__(self, path: str, place: Place, *, is_dull: Callable[[bytes], bool], is_probe: bool = False) -> None:
         self.path = path
         self.place = place
         self.is_probe = is_probe
         self.size = 0
+        self.lost = 0  # bytes that were there, and gone before they were handed over
         self.due = 0  # rows that begin before this byte are to be given out now
         self.limit = 0  # bytes that may be read now
         self.changed_at = time.time()
         self.unreadable = ""  # why it cannot be read, from the first failing read to a look that could open it
         self.order = ""  # the latest timestamp of its rows
         self.resume_done = place.done
-        self._splitter = RowSplitter(place.at)
+        self._is_dull = is_dull
+        self._splitter = RowSplitter(place.at, is_dull)
         self._ready: deque[RawRow] = deque()
         # What stands before the next byte to read, as far as it is known: a last row handed over at the agent's end,
         # for one, has no line feed.
         self._trail = bytes([place.last]) if place.at and place.last >= 0 else b""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether all of it is handed over."""
+        return self.place.at == self.size and not (self._ready or self.unreadable)
 
     @property
     def has_rows(self) -> bool:
@@ -130,6 +162,7 @@ class Source:
         One that was rewritten to at least its old length is noticed at the next read, by its bytes.
         """
         if status.st_ino != self.place.inode or status.st_size < self._splitter.next_byte:
+            self.lost += max(0, self.size - self.place.at)
             self._begin_anew(status.st_ino)
         self.size = status.st_size
         self.changed_at = status.st_mtime
@@ -205,7 +238,7 @@ class Source:
         """The file holds other content than we read: forget where we were."""
         self.place = Place(inode, 0, 0)
         self.resume_done = 0
-        self._splitter = RowSplitter(0)
+        self._splitter = RowSplitter(0, self._is_dull)
         self._ready.clear()
         self._trail = b""
 
@@ -240,25 +273,34 @@ class Transcripts:
     """All transcripts below the projects folder, with a consistent view of how far they have grown."""
 
     def __init__(
-        self, roots: tuple[str, ...], *, places: Mapping[str, Place], started: float, lookback_s: float, probe_path: str
-    ) -> None:
+        self, roots: tuple[str, ...], *, places: Mapping[str, Place], started: float, lookback_s: float,
+        probe_path: str, is_dull: Callable[[bytes], bool],
+    ) -> None:  # fmt: skip
         self._roots = roots
-        self._places = dict(places)
+        self._is_dull = is_dull
+        self._places = dict(places)  # of files not met yet
+        # Files handed over whole and untouched for long: only the look through the whole tree touches them.
+        self.resting: dict[str, Place] = {}
+        self.rested = False  # set when a file is put to rest: that is to be remembered before `places` is
         self._old_before = started - lookback_s
         self._folders: dict[str, Folder] = {}
         self._root = ""
+        self._warm: dict[str, Folder] = {}  # those that may change soon
         self._scanned_at = -RESCAN_S
+        self._scan_gap_s = 0.0
         self.sources: dict[str, Source] = {}
         self.skipped = 0  # old files taken as read; to be remembered, or the next start takes them for new ones
+        self.lost = 0  # bytes that were removed before they were handed over
+        self.closed: dict[str, str] = {}  # folders that cannot be looked into, with the reason
         self._probe_path = probe_path
 
     @property
     def waiting(self) -> bool:
         """Whether there is no transcript yet."""
-        return not any(not source.is_probe for source in self.sources.values())
+        return not self.resting and not any(not source.is_probe for source in self.sources.values())
 
     def places(self) -> dict[str, Place]:
-        """What is to be remembered: every file that was not found gone, also those not looked for yet."""
+        """What is to be remembered beside `resting`: every file not found gone, also those not looked for yet."""
         return self._places | {path: source.place for path, source in self.sources.items()}
 
     def unreadable(self) -> dict[str, str]:
@@ -286,7 +328,7 @@ class Transcripts:
         that is older than any row of the first look; only what the first look saw is due.
         """
         if whole_tree:
-            self._scanned_at = -RESCAN_S
+            self._scan_gap_s = 0.0
         seen = self._look()
         if not any(source.has_news and not source.is_probe for source in self.sources.values()):
             return []
@@ -298,46 +340,66 @@ class Transcripts:
 
     def _look(self) -> dict[str, int]:
         """Sizes by path, after noticing new files and folders."""
-        now = time.monotonic()
-        whole_tree = now - self._scanned_at >= (RESCAN_S if self._root else SEARCH_S)
-        if whole_tree:
-            self._scanned_at = now
-            self._choose_root()
-        cold_before = time.time() - COLD_S
-        for path, folder in list(self._folders.items()):
-            if whole_tree or not folder.settled or folder.mtime_ns > cold_before * 1e9:
+        if time.monotonic() - self._scanned_at >= self._scan_gap_s:
+            self._look_everywhere()
+        else:
+            for path, folder in list(self._warm.items()):
                 self._list(path, folder)
         self._notice(self._probe_path, is_probe=True)
-        sizes = {}
         for path, source in list(self.sources.items()):
-            if whole_tree or source.changed_at > cold_before or source.has_news:
-                self._observe(path, source)
-            if whole_tree:
-                source.try_again()
-            sizes[path] = source.size
-        if whole_tree and self._root:
-            self._forget_lost_files()
-        return sizes
+            self._observe(path, source)
+        return {path: source.size for path, source in self.sources.items()}
 
-    def _forget_lost_files(self) -> None:
-        """Places remembered from before are dropped only when their file is surely gone."""
-        for path in [path for path in self._places if path not in self.sources]:
-            try:
-                os.stat(path, follow_symlinks=False)
-            except (FileNotFoundError, NotADirectoryError):
-                del self._places[path]
-            except OSError:
-                continue
+    def _look_everywhere(self) -> None:
+        """Folders and files that the frequent looks leave out; what is cold by now is left out from here on."""
+        began = time.monotonic()
+        self._choose_root()
+        for path, folder in list(self._folders.items()):
+            self._list(path, folder)
+        self._wake()
+        for source in self.sources.values():
+            source.try_again()
+        cold_before = time.time() - COLD_S
+        self._warm = {
+            path: folder
+            for path, folder in self._folders.items()
+            if not folder.settled or folder.mtime_ns > cold_before * 1e9
+        }
+        for path, source in list(self.sources.items()):
+            if source.at_rest and source.changed_at < cold_before and not source.is_probe:
+                self.resting[path] = source.place
+                self.rested = True
+                del self.sources[path]
+        self._scanned_at = time.monotonic()
+        self._scan_gap_s = max(RESCAN_S if self._root else SEARCH_S, (self._scanned_at - began) / SCAN_SHARE)
+
+    def _wake(self) -> None:
+        """Follow resting files again that have changed; forget files, met or remembered, that are surely gone."""
+        for places in (self.resting, self._places):
+            for path, place in list(places.items()):
+                try:
+                    status = os.stat(path, follow_symlinks=False)
+                except (FileNotFoundError, NotADirectoryError):
+                    if self._root:
+                        del places[path]
+                except OSError:
+                    continue
+                else:
+                    if places is self.resting and (status.st_size != place.at or status.st_ino != place.inode):
+                        self._follow(path, self.resting.pop(path), status)
 
     def _choose_root(self) -> None:
         """Take the first candidate that holds a transcript. A better one that appears later wins."""
+        closed: dict[str, str] = {}
         for root in self._roots:
             if root == self._root:
                 return
-            if _holds_transcripts(root):
+            if _holds_transcripts(root, closed):
                 self._root = root
                 self._folders = {root: Folder(depth=0)}
+                self.closed = {}
                 return
+        self.closed = closed
 
     def _list(self, path: str, folder: Folder) -> None:
         """List a folder again if it changed."""
@@ -347,11 +409,16 @@ class Transcripts:
                 return
             with os.scandir(path) as listing:
                 entries = list(listing)
-        except OSError:
-            self._folders.pop(path, None)
+        except OSError as exc:
+            self._warm.pop(path, None)
+            folder.mtime_ns, folder.settled = -1, False
+            _note_closed(self.closed, path, exc)
+            if path not in self.closed:
+                self._folders.pop(path, None)
             if path == self._root:
                 self._root = ""
             return
+        self.closed.pop(path, None)
         folder.settled = time.time_ns() - mtime_ns > SETTLED_NS
         folder.mtime_ns = mtime_ns
         names = {entry.name for entry in entries}
@@ -359,7 +426,7 @@ class Transcripts:
             if entry.name.endswith(".jsonl") and entry.is_file(follow_symlinks=False):
                 self._notice(entry.path)
             elif self._descends(folder, entry, names) and entry.path not in self._folders:
-                below = self._folders[entry.path] = Folder(depth=folder.depth + 1)
+                below = self._folders[entry.path] = self._warm[entry.path] = Folder(depth=folder.depth + 1)
                 self._list(entry.path, below)
 
     def _descends(self, folder: Folder, entry: os.DirEntry[str], names: set[str]) -> bool:
@@ -373,20 +440,27 @@ class Transcripts:
 
     def _notice(self, path: str, *, is_probe: bool = False) -> None:
         """Follow a file from where we left it, from its start when it is new, from its end when it is an old one."""
-        if path in self.sources:
+        if path in self.sources or path in self.resting:
             return
         try:
             status = os.stat(path, follow_symlinks=False)
         except OSError:
             return
-        place = self._places.get(path)
+        place = self._places.pop(path, None)
         if place is None or place.inode != status.st_ino:
             place = Place(status.st_ino, 0, 0)
             if status.st_mtime < self._old_before and not is_probe:
                 self.skipped += 1
                 place = _behind_history(path, status)
-        self.sources[path] = Source(path, place, is_probe=is_probe)
-        self._observe(path, self.sources[path])
+        if place.at == status.st_size and status.st_mtime < time.time() - COLD_S and not is_probe:
+            self.resting[path] = place
+            self.rested = True
+        else:
+            self._follow(path, place, status, is_probe=is_probe)
+
+    def _follow(self, path: str, place: Place, status: os.stat_result, *, is_probe: bool = False) -> None:
+        source = self.sources[path] = Source(path, place, is_dull=self._is_dull, is_probe=is_probe)
+        source.observe(status)
 
     def _observe(self, path: str, source: Source) -> None:
         try:
@@ -394,9 +468,13 @@ class Transcripts:
         except OSError as exc:
             if not source.has_rows:
                 del self.sources[path]
-                self._places[path] = source.place
                 if isinstance(exc, (FileNotFoundError, NotADirectoryError)):
-                    del self._places[path]
+                    self.lost += max(0, source.size - source.place.at)
+                else:
+                    self._places[path] = source.place
+        else:
+            self.lost += source.lost
+            source.lost = 0
 
 
 def _behind_history(path: str, status: os.stat_result) -> Place:
@@ -424,7 +502,15 @@ def _behind_history(path: str, status: os.stat_result) -> Place:
     return Place(status.st_ino, start + len(tail), 0, tail[-1])
 
 
-def _holds_transcripts(root: str) -> bool:
+def _note_closed(closed: dict[str, str], path: str, exc: OSError) -> None:
+    """Remember a folder that is there and cannot be looked into."""
+    if not isinstance(exc, (FileNotFoundError, NotADirectoryError)) and len(closed) < MAX_FOLDERS:
+        closed[path] = exc.strerror or type(exc).__name__
+    else:
+        closed.pop(path, None)
+
+
+def _holds_transcripts(root: str, closed: dict[str, str]) -> bool:
     """Whether a folder holds a .jsonl file itself, or (for a projects folder) some levels below."""
     depth = MAX_DEPTH if root.endswith("/projects") or "/.claude/projects" in root else 0
     level, looked = [root], 0
@@ -441,7 +527,7 @@ def _holds_transcripts(root: str) -> bool:
                             return True
                         if entry.is_dir(follow_symlinks=False):
                             below.append(entry.path)
-            except OSError:
-                continue
+            except OSError as exc:
+                _note_closed(closed, folder, exc)
         level = below
     return False

@@ -11,6 +11,7 @@ Discord has not confirmed is not behind the cursor, and is read again after a re
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 import os
@@ -23,6 +24,7 @@ from discord_monitor.batching import batches
 from discord_monitor.cursor import (
     PROBE_FILE,
     PROBE_FOLDER,
+    Place,
     Remembered,
     SeenTable,
     Store,
@@ -30,16 +32,17 @@ from discord_monitor.cursor import (
     write_whole,
 )
 from discord_monitor.delivery import Attempt, Judged, Pacer, Verdict, Webhook, backoff_s
-from discord_monitor.embeds import Embed
+from discord_monitor.embeds import MAX_EMBEDS, Embed
 from discord_monitor.filters import shows
 from discord_monitor.health import Health, watcher_answers
 from discord_monitor.http_server import HttpServer, wildcard_address
 from discord_monitor.log import Log
 from discord_monitor.metrics import Metric
 from discord_monitor.parsing import PROBE_TYPE, ParseError, Row, parse_head, parse_row
-from discord_monitor.redaction import Redactor, webhook_literals
-from discord_monitor.rendering import GREY, Context, render
+from discord_monitor.redaction import Redactor, env_literals, webhook_literals
+from discord_monitor.rendering import GREY, Context, render, summary
 from discord_monitor.settings import WatcherSettings, watcher_settings
+from discord_monitor.sifting import is_dull, is_silent
 from discord_monitor.stats import Ledger, Stats, remember
 from discord_monitor.transcript import RawRow, Source, Transcripts, candidate_roots
 
@@ -97,9 +100,10 @@ class Watcher:
             tuple(candidate_roots(settings.workspace_path, home=settings.home, config_dir=settings.config_dir)),
             places=remembered.places, started=remembered.started, lookback_s=settings.lookback_s,
             probe_path=os.path.join(self._probe_folder, PROBE_FILE),
+            is_dull=is_silent if settings.parity_mode else is_dull,
         )  # fmt: skip
         self._seen = SeenTable(self._store.path("seen.bin"))
-        self._ledger = Ledger(remembered.sessions)
+        self._ledger = Ledger(remembered.sessions, prices=settings.prices)
         self._sessions = dict(remembered.sessions)  # as of the cursor
         self._context = Context(redactor, settings.tracking, settings.parity_mode)
         self._pacer = Pacer(settings.rate_limit)
@@ -109,6 +113,8 @@ class Watcher:
         self._unsaved = False
         self._saved_at = 0.0
         self._said = ""
+        self._shown: set[str] = set()  # sessions that this process has shown rows of
+        self._told_lost = 0  # of the bytes that were removed before they were shown
         self._warned: set[str] = set()  # unreadable files that were told of
         self.health = Health(
             base_limit_s=settings.outage_limit_s,
@@ -146,6 +152,7 @@ class Watcher:
             ("retries_total", "counter", "Attempts that failed and were repeated.", counters.retries),
             ("rate_limited_total", "counter", "Answers with status 429.", counters.limited),
             ("embeds_dropped_total", "counter", "Embeds that Discord refused for good.", counters.dropped),
+            ("transcript_bytes_lost_total", "counter", "Bytes removed before they were shown.", self._transcripts.lost),
             ("rows_total", "counter", "Transcript rows read.", counters.rows),
             ("parse_errors_total", "counter", "Rows that are no JSON object.", counters.parse_errors),
             ("unknown_rows_total", "counter", "Rows of an unknown type.", counters.unknown_rows),
@@ -157,6 +164,7 @@ class Watcher:
             ),
             ("oversize_rows_total", "counter", "Rows shown by their head only.", counters.oversize_rows),
             ("unreadable_transcripts", "gauge", "Transcripts that cannot be read.", health.unreadable),
+            ("unreadable_folders", "gauge", "Folders that cannot be looked into.", health.closed_folders),
             ("redacted_total", "counter", "Secrets redacted.", self._redactor.count),
             ("cost_dollars_total", "counter", "Estimated cost of the rows read.", total.cost),
             ("tool_uses_total", "counter", "Tool uses in the rows read.", total.tool_uses),
@@ -175,6 +183,7 @@ class Watcher:
         self.health.waiting = self._transcripts.waiting
         try:
             self._hand_over_probe()
+            self._own_up()
             for batch in batches(self._items(sources, final=final), max_embeds=self._settings.batch_size):
                 self._hand_over(batch)
                 self._hand_over_probe()
@@ -182,6 +191,21 @@ class Watcher:
             self._over = True
         finally:
             self._report(idle=not sources)
+
+    def _own_up(self) -> None:
+        """Say in the channel what is lost: rows that the agent removed before Discord took them."""
+        lost = self._transcripts.lost - self._told_lost
+        if lost <= 0:
+            return
+        self._log.warning("a transcript was removed or cut before all of it was shown", bytes=lost)
+        text = f"{lost} bytes of a transcript were removed before they could be shown: their events are dropped."
+        self._deliver([self._own_item(Embed(title="events dropped", description=text, color=GREY))])
+        self._told_lost += lost
+
+    def _own_item(self, embed: Embed) -> Item:
+        """An embed of ours that belongs to no row."""
+        source = Source("", Place(0, 0, 0), is_dull=is_dull)
+        return Item(source, RawRow(0, 0, b""), None, embed, 1, 1, (), "", Stats())
 
     def _hand_over_probe(self) -> None:
         """Somebody waits for the probe's lines: they go before the agent's, between two messages."""
@@ -195,10 +219,10 @@ class Watcher:
     def _report(self, *, idle: bool) -> None:
         self.health.backlog_bytes = self._transcripts.backlog_bytes()
         self.health.state_problem = self._store.problem
-        self._report_unreadable(self._transcripts.unreadable())
+        self._report_unreadable(self._transcripts.unreadable(), self._transcripts.closed)
         if idle:
             self.health.oldest_at = None
-        if self._transcripts.skipped:
+        if self._transcripts.skipped or self._transcripts.rested:
             self._transcripts.skipped = 0
             self._save()
         if self._unsaved and time.monotonic() - self._saved_at >= SAVE_GAP_S:
@@ -208,16 +232,18 @@ class Watcher:
             if self._said:
                 self._log.warning("state is not kept", reason=self._said)
 
-    def _report_unreadable(self, unreadable: Mapping[str, str]) -> None:
-        self.health.unreadable = len(unreadable)
-        self.health.unreadable_reason = next(iter(unreadable.values()), "")
-        for path, reason in unreadable.items():
-            if path not in self._warned and len(self._warned) < MAX_WARNED:
-                self._warned.add(path)
-                self._log.warning(
-                    "a transcript cannot be read: run the watcher as the agent's user (watcher.securityContext)",
-                    path=path, reason=reason,
-                )  # fmt: skip
+    def _report_unreadable(self, unreadable: Mapping[str, str], closed: Mapping[str, str]) -> None:
+        health = self.health
+        health.unreadable, health.unreadable_reason = len(unreadable), next(iter(unreadable.values()), "")
+        health.closed_folders, health.closed_reason = len(closed), next(iter(closed.values()), "")
+        for what, found in (("transcript", unreadable), ("folder of transcripts", closed)):
+            for path, reason in found.items():
+                if path not in self._warned and len(self._warned) < MAX_WARNED:
+                    self._warned.add(path)
+                    self._log.warning(
+                        f"a {what} cannot be read: run the watcher as the agent's user (watcher.securityContext)",
+                        path=path, reason=reason,
+                    )  # fmt: skip
 
     # Reading: rows of all files by their timestamps, each file's own order untouched.
 
@@ -251,6 +277,8 @@ class Watcher:
 
     def _parsed(self, raw: RawRow) -> Row | None:
         self.health.beat()
+        if raw.dull:
+            return None
         if raw.oversize:
             return parse_head(raw.data)
         try:
@@ -270,9 +298,13 @@ class Watcher:
     def _items_of(self, source: Source, raw: RawRow, row: Row | None) -> Iterator[Item]:
         """What a row shows; at least one item, so that the cursor passes every row."""
         counters = self.health.counters
+        nothing = Item(source, raw, row, None, 1, 1, (), "", Stats())
+        if raw.dull:
+            counters.rows += raw.dull
+            yield nothing
+            return
         counters.rows += 1
         skip, source.resume_done = source.resume_done, 0
-        nothing = Item(source, raw, row, None, 1, 1, (), "", Stats())
         if row is None:
             counters.parse_errors += 1
             yield nothing
@@ -360,9 +392,12 @@ class Watcher:
             judged = self._try(embeds)
             now = time.monotonic()
             self._pacer.sent(now)
+            if judged.invalid:
+                self._pacer.invalid(now)
             if judged.wait_s is not None:
                 self._pacer.hold(now, judged.wait_s)
             if judged.verdict is Verdict.DELIVERED:
+                self._pacer.went_through()
                 self._confirmed(items, judged)
                 return judged
             if judged.verdict is Verdict.REFUSED:
@@ -375,6 +410,7 @@ class Watcher:
             if judged.verdict is Verdict.LIMITED:
                 self.health.counters.limited += 1
                 self.health.limited(judged.reason)
+                self._pacer.limited(now, judged.wait_s or 0.0)
                 self._log.info("limited", wait_seconds=judged.wait_s)
                 continue
             failures += 1
@@ -452,11 +488,16 @@ class Watcher:
                     self._seen.hand_over(key)
                 if item.session:
                     remember(self._sessions, item.session, item.stats)
+                    if item.embed is not None:
+                        self._shown.add(item.session)
         self._unsaved = True
         if at_once:
             self._save()
 
     def _save(self) -> None:
+        if self._transcripts.rested:
+            self._transcripts.rested = False
+            self._store.save_resting(self._started, self._transcripts.resting)
         self._store.save_cursor(Remembered(self._started, self._transcripts.places(), self._sessions))
         self._unsaved = False
         self._saved_at = time.monotonic()
@@ -465,9 +506,20 @@ class Watcher:
         """The agent has ended: hand over its last lines within FLUSH_LIMIT_S, then save."""
         if self._webhook is not None and not self._over:
             self._turn(final=True)
+            self._summarise()
         self._save()
         left = self._transcripts.backlog_bytes()
         self._log.info("stopped", backlog_bytes=left, delivered_messages=self.health.counters.messages)
+
+    def _summarise(self) -> None:
+        """One more message: what the sessions came to that this process has shown rows of."""
+        if self._over or not (self._settings.session_summary and self._shown):
+            return
+        latest = [name for name in self._sessions if name in self._shown][-MAX_EMBEDS:]
+        items = [self._own_item(summary(name, self._sessions[name], self._context)) for name in latest]
+        with contextlib.suppress(Undeliverable):
+            for batch in batches(items, max_embeds=self._settings.batch_size):
+                self._deliver(batch)
 
 
 def _epoch(item: Item) -> float:
@@ -483,7 +535,10 @@ def _epoch(item: Item) -> float:
 def main(env: Mapping[str, str], stop: Stop) -> int:
     """Run until SIGTERM; exit status 0. Status 1 only when the health port is taken."""
     settings = watcher_settings(env)
-    redactor = Redactor(webhook_literals(settings.webhook_url.reveal()))
+    redactor = Redactor(
+        [*webhook_literals(settings.webhook_url.reveal()), *env_literals(env)],
+        patterns=settings.redact_patterns, guess=settings.redact_guess,
+    )  # fmt: skip
     log = Log("watcher", threshold=settings.threshold, redact=redactor)
     log.catch_strays()
     for problem in settings.problems:

@@ -183,10 +183,15 @@ class FakeDiscord:
         assert isinstance(payload, dict)  # noqa: S101 - problems_of has looked
         if is_empty(payload):
             return error(400, 50006, "Cannot send an empty message")._replace(headers=headers)
-        message = self.guild.post(hook, payload)
+        message = self.guild.post(self._placed(hook, call), payload)
         if call.query.get("wait", "").lower() != "true":
             return Reply(204, headers=headers)
         return Reply(200, message, headers)
+
+    def _placed(self, hook: Webhook, call: Call) -> Webhook:
+        """The webhook in the thread that the request names; a thread is a channel of its own."""
+        thread = call.query.get("thread_id", "")
+        return hook._replace(channel_id=self.guild.channel(thread)) if thread.isdigit() else hook
 
     def _hook(self, _call: Call, webhook_id: str, token: str) -> Reply:
         hook = self._known(webhook_id, token)
@@ -209,6 +214,7 @@ class FakeDiscord:
         hook = self._known(webhook_id, token)
         if isinstance(hook, Reply):
             return hook
+        hook = self._placed(hook, call)
         message = self.guild.find(message_id, hook.channel_id)
         if message is None or message.get("webhook_id") != hook.id:
             return UNKNOWN_MESSAGE

@@ -67,7 +67,12 @@
           (list "HEALTH_PORT" $v.probes.port)
           (list "STATE_PATH" $v.watcher.state.path)
           (list "OUTAGE_LIMIT_SECONDS" $v.webhook.outageLimitSeconds)
-          (list "RATE_LIMIT" $v.webhook.rateLimit)) | trim | nindent 4 }}
+          (list "RATE_LIMIT" $v.webhook.rateLimit)
+          (list "SESSION_SUMMARY" $v.stats.sessionSummary)
+          (list "STATS_PRICES" (toJson $v.stats.prices.models | replace "$(" "$$("))
+          (list "REDACT_GUESS" $v.redaction.guess)
+          (list "REDACT_PATTERNS" (toJson $v.redaction.patterns | replace "$(" "$$("))
+          (list "DISCORD_THREAD_ID" $v.webhook.threadId)) | trim | nindent 4 }}
     {{- with $v.watcher.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
