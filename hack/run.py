@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 JUNIT = ROOT / ".ansible" / "junit"
+MAX_SHOWN = 20  # failed tests named below the table
 HACKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("hack/*.py"))
 
 
@@ -232,8 +233,11 @@ def main() -> int:
     for stage, name, counts, seconds in rows:
         print(f"{stage:<10}{name:<28}{counts.passed:>8}{counts.failed:>8}{counts.skipped:>9}{seconds:>9.0f}")
     # Last of all, where the end of a long log is all that somebody sees.
-    for line in read_failures(sorted(failed_reports)):
+    failures = read_failures(sorted(failed_reports))
+    for line in failures[:MAX_SHOWN]:
         print(f"failed: {line}")
+    if len(failures) > MAX_SHOWN:
+        print(f"failed: {len(failures) - MAX_SHOWN} more; their output stands above")
     total = sum((counts for _stage, _name, counts, _seconds in rows), Counts())
     print(f"\n{total}", flush=True)
     return 1 if total.failed else 0

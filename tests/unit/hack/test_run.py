@@ -54,3 +54,18 @@ def test_the_names_of_failed_tests_stand_below_the_table(
     last = capsys.readouterr().out.split("seconds\n")[-1].splitlines()
     assert "failed: tests.test_a::test_bad: assert 1 == 2" in last
     assert last[-1] == "1 passed, 2 failed, 0 skipped"
+
+
+def test_many_failures_leave_the_counts_in_sight(
+    run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = "".join(f'<testcase classname="t" name="n{i}"><failure message="no"/></testcase>' for i in range(30))
+    text = f'<testsuite tests="30" failures="30" errors="0" skipped="0">{cases}</testsuite>'
+    write = f"import pathlib; pathlib.Path({str(tmp_path / 'unit.xml')!r}).write_text({text!r}); raise SystemExit(1)"
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    monkeypatch.setattr(run, "unit", lambda: [run.Step("unit", [sys.executable, "-c", write], junit="unit.xml")])
+    monkeypatch.setattr(sys, "argv", ["run.py", "unit"])
+    assert run.main() == 1
+    last = capsys.readouterr().out.split("seconds\n")[-1].splitlines()
+    assert sum(line.startswith("failed: t::n") for line in last) == run.MAX_SHOWN
+    assert "failed: 10 more; their output stands above" in last
