@@ -103,7 +103,8 @@ def flat(watcher: Json) -> dict[str, str]:
     out = {"rest": str(rest), "image": watcher["image"]}
     for entry in watcher["env"]:
         reference = entry.get("valueFrom", {}).get("secretKeyRef")
-        out[entry["name"]] = entry.get("value") or str({key: reference[key] for key in ("name", "key", "optional")})
+        chosen = reference and str({key: reference[key] for key in ("name", "key", "optional")})
+        out[entry["name"]] = chosen or entry.get("value", "")  # the API server drops an empty value
     for bound, parts in watcher["resources"].items():
         out |= {f"{bound}.{what}": amount for what, amount in parts.items()}
     return out
