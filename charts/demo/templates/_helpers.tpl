@@ -86,3 +86,9 @@ securityContext:
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
+
+{{/* demo.fakes: a list of components, each a fake Discord with a Service of its own. Context: chart root. */}}
+{{- define "demo.fakes" -}}
+{{- $names := .Values.fakeDiscord.enabled | ternary (list "fake-discord") list -}}
+{{- concat $names .Values.faults.endpoints | toJson -}}
+{{- end -}}
