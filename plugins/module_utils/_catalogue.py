@@ -20,6 +20,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_resources,
     _checks_runtime,
     _checks_secrets,
+    _faults,
     _suppressions,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
@@ -34,6 +35,7 @@ _SCOPES = {
     "monitor": "the monitor's namespace",
     "agents": "each agent namespace",
     "all": "the monitor's namespace and each agent namespace",
+    "drill": "a namespace made for it, or a workload that you name, by the module `fault_drill` only",
 }
 
 
@@ -90,7 +92,7 @@ def manual() -> str:
         "The family `user` is for rules of your own, which [rules.md](rules.md) describes, with suppressions.",
         "",
     ]
-    documented = (*CHECKS, *_suppressions.CHECKS)
+    documented = (*CHECKS, *_suppressions.CHECKS, *_faults.CHECKS)
     for family in dict.fromkeys(item.family for item in documented):
         members = [item for item in documented if item.family == family]
         lines += [f"- **{family}**: " + ", ".join(f"[{item.id}](#{item.anchor})" for item in members)]

@@ -175,19 +175,6 @@ class Cluster:
         headers = {"Content-Type": "application/merge-patch+json"}
         return _decoded(self._send("PATCH", path, {}, headers=headers, body=json.dumps(body).encode()))
 
-    def delete(self, path: str, *, uid: str, version: str = "", dry_run: bool = False) -> None:
-        """Delete this very object, where given in this very version, its dependents in the background."""
-        body: Obj = {
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "propagationPolicy": "Background",
-            "preconditions": {"uid": uid, **({"resourceVersion": version} if version else {})},
-            # With a body the API server reads the options from there and looks at no query.
-            **({"dryRun": ["All"]} if dry_run else {}),
-        }
-        headers = {"Content-Type": "application/json"}
-        _decoded(self._send("DELETE", path, {}, headers=headers, body=json.dumps(body).encode()))
-
     def read_text(self, path: str, *, timeout_s: float = 5.0) -> Answer:
         """A body as it is, any status; for the proxies of pods and nodes. Raises ClusterError, never ApiError."""
         response = self._send("GET", path, {}, timeout_s=timeout_s, retry=False)

@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 #
 # Private to this collection: names and behaviour may change in any release.
-"""Makes faults and observes what follows; _faults.py judges. Waits by a watch on the pods, and by asking the fake Discord.
+"""What a drill stands on: pods as a watch sees them, fake Discords, lines that are to arrive. _faults.py judges.
 
 Each pod is hit by one fault at a time; different pods at once.
 """

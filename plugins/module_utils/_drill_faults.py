@@ -21,6 +21,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._drill impor
     Stage,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._fault_table import Row
 from ansible_collections.orchestrator.platform.plugins.module_utils._faults import AGENT, BRIDGE, WATCHER, Fault
 from ansible_collections.orchestrator.platform.plugins.module_utils._faults import Observation as Seen
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import subject
@@ -38,7 +39,8 @@ def observe(stage: Stage, fault: Fault) -> Seen:
     """Make one fault on one pod. Never raises for what goes wrong with it: that is in the observation."""
     pods, pod = stage.ground.pods, stage.pod
     seen = Seen(fault.check.id, subject("Pod", stage.ground.namespace, pod, fault.struck), fault.struck)
-    before = []
+    before: list[Row] = []
+    began = time.monotonic()
     try:
         ready(stage)
         if fault.struck != BRIDGE:
@@ -54,7 +56,8 @@ def observe(stage: Stage, fault: Fault) -> Seen:
         if isinstance(exc, ApiError) and exc.status == 403:
             return seen._replace(unread=str(exc))
         seen = seen._replace(problem=f"the fault could not be observed: {exc}")
-    return seen._replace(before=before, after=pods.rows(pod), seen=pods.seen(pod))
+    took_s = round(time.monotonic() - began, 1)
+    return seen._replace(before=before, after=pods.rows(pod), seen=pods.seen(pod), took_s=took_s)
 
 
 def ready(stage: Stage) -> None:

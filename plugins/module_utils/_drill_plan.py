@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 #
 # Private to this collection: names and behaviour may change in any release.
-"""Which fault meets which pod, and in what order: in the drill's namespace at once, on a user's pod one after the other."""
+"""Which fault meets which pod: all at once in the drill's namespace, one after the other on a pod of the user's."""
 
 from __future__ import annotations
 

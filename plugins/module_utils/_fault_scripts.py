@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 #
 # Private to this collection: names and behaviour may change in any release.
-"""What runs inside the containers of a drill: programs for the Python that our images bring, as argument lists. Pure."""
+"""What runs inside the containers of a drill: programs for the Python of our images, as argument lists. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import uuid
 
 SESSION = "projects/-drill/{nonce}.jsonl"
 
-# From within its container a process 1 ignores SIGKILL (pid_namespaces(7)). The kernel's own SIGKILL for a spent limit of
-# CPU seconds it does not; so the limit is set to what is spent already, or to one second, which requests then use up.
+# From within its container a process 1 ignores SIGKILL (pid_namespaces(7)). The kernel's own SIGKILL for a spent limit
+# of CPU seconds it does not; so the limit is set to what is spent already, or to a second, which requests use up.
 _KILL = """
 import os, resource, socket
 spent = open("/proc/1/stat").read().rpartition(")")[2].split()
@@ -33,8 +33,8 @@ while True:
             pass
 """
 
-# Where the kernel kills one process and not the whole group (cgroup v1), it is to be the watcher: many small helpers, and
-# the watcher with the higher score.
+# Where the kernel kills one process and not the whole group (cgroup v1), it is to be the watcher: many small helpers,
+# and the watcher with the higher score.
 _OOM = """
 import os, signal
 with open("/proc/1/oom_score_adj", "w") as file:

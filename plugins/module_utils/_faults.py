@@ -10,9 +10,10 @@ An observation is decided from what the API server and the fake Discord said, ne
 from __future__ import annotations
 
 import functools
+import types
 import typing as t
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_table import Row, differences
@@ -42,19 +43,20 @@ class Observation(t.NamedTuple):
     fault: str
     subject: Subject
     struck: str
-    before: list[Row] = []
-    after: list[Row] = []
-    seen: list[Row] = []
-    facts: dict[str, Json] = {}
+    before: Sequence[Row] = ()
+    after: Sequence[Row] = ()
+    seen: Sequence[Row] = ()
+    facts: Mapping[str, Json] = types.MappingProxyType({})
+    took_s: float = 0.0
     skipped: str = ""  # it does not apply
     unread: str = ""  # something is not permitted, so nothing can be said
     problem: str = ""  # the fault could not be made, or what it stands on did not stand before: no pass
 
     @property
     def restarts(self) -> int:
-        """How often the struck container was restarted."""
-        now = {row.place: row.restarts for row in self.after}
-        return sum(now.get(row.place, 0) - row.restarts for row in self.before if row.container == self.struck)
+        """How often the struck container was restarted; the watcher where none is struck."""
+        now, name = {row.place: row.restarts for row in self.after}, self.struck or WATCHER
+        return sum(now.get(row.place, 0) - row.restarts for row in self.before if row.container == name)
 
 
 Judge = Callable[[Observation], "str | None"]
@@ -185,9 +187,7 @@ def _deleted(seen: Observation) -> str | None:
     return _first(
         f"the deletion of the Secret alone restarted the watcher {early} times" if early else None,
         _restarted(seen),
-        f"without its Secret the watcher answers {status}, webhook {webhook}: it is to idle, healthy, with webhook missing"
-        if not idle
-        else None,
+        None if idle else f"without its Secret the watcher answers {status}, webhook {webhook}, not 200 and missing",
         _lines(seen),
     )
 
@@ -236,91 +236,105 @@ FAULTS: tuple[Fault, ...] = (
         "endpoint-refused", _refused, WATCHER,
         "With the webhook's endpoint gone the watcher alone is restarted, and no line is lost",
         "an outage of Discord that stops the agent, or after which lines are missing (DM-167)",
-        "The endpoint's pod is taken away. The watcher's restartCount grows by its liveness probe; once the endpoint is back, every line written meanwhile arrives exactly once, in order.",
+        "The endpoint's pod is taken away. The watcher's restartCount grows by its liveness probe; once the "
+        "endpoint is back, every line written meanwhile arrives exactly once, in order.",
         _PROBES,
     ),
     _fault(
         "endpoint-timeout", _timeout, WATCHER,
         "With an endpoint that does not answer the watcher alone is restarted, and no line is lost",
         "a connection that hangs and holds the watcher for ever",
-        "The fake Discord answers after a minute only. The watcher's restartCount grows; once it answers again, every line is there. Here a line may be there twice, since the answer that never came may have been a yes.",
+        "The fake Discord answers after a minute only. The watcher's restartCount grows; once it answers again, "
+        "every line is there. Here a line may be there twice, since the answer that never came may have been a "
+        "yes.",
         _PROBES,
     ),
     _fault(
         "rate-limit-storm", _storm, NOTHING_STRUCK,
         "A storm of answers 429 restarts nothing, and the watcher waits as it is asked to",
         "a ban by Discord for asking on, and restarts that would break the wait",
-        "For longer than the outage limit every answer is 429 with retry_after. Nothing is restarted, the number of requests is no more than the waits allow, and afterwards every line arrives exactly once.",
+        "For longer than the outage limit every answer is 429 with retry_after. Nothing is restarted, the number "
+        "of requests is no more than the waits allow, and afterwards every line arrives exactly once.",
         "Update the watcher's image; look at webhook.rateLimit.",
     ),
     _fault(
         "webhook-gone", _gone, WATCHER,
         "A webhook that is gone is asked once a start, and the watcher is restarted to read a new one",
         "a watcher that asks a deleted webhook for ever, for which Discord bans the address",
-        "Every answer is 404. The fake Discord counts one request for each start of the watcher; after the outage limit it is restarted; once the webhook answers again every line arrives exactly once.",
+        "Every answer is 404. The fake Discord counts one request for each start of the watcher; after the outage"
+        " limit it is restarted; once the webhook answers again every line arrives exactly once.",
         _PROBES,
     ),
     _fault(
         "watcher-killed", _killed, WATCHER,
         "A killed watcher comes back by itself and goes on where it was",
         "lines lost or shown again after a crash",
-        "The watcher is killed by SIGKILL from within its container. It ends with exit code 137 and is started once; no line is missing, one at most is there twice.",
+        "The watcher is killed by SIGKILL from within its container. It ends with exit code 137 and is started "
+        "once; no line is missing, one at most is there twice.",
         _STATE, on_workload=True,
     ),
     _fault(
         "watcher-oom", _oom, WATCHER,
         "A watcher that runs out of memory is killed alone, comes back and goes on where it was",
         "a memory limit whose breach reaches the agent",
-        "Memory is taken in the watcher's container until its limit kills it (OOMKilled). It is started once; no line is missing, one at most is there twice.",
+        "Memory is taken in the watcher's container until its limit kills it (OOMKilled). It is started once; no "
+        "line is missing, one at most is there twice.",
         _STATE, on_workload=True,
     ),
     _fault(
         "transcript-truncated", _read_on, NOTHING_STRUCK,
         "A transcript that is cut off is read on from its new begin",
         "a watcher that waits behind the end of a file for ever, or shows everything again",
-        "The agent's file is truncated to nothing and written anew. Nothing is restarted; old lines are not shown again and new ones arrive exactly once.",
+        "The agent's file is truncated to nothing and written anew. Nothing is restarted; old lines are not shown"
+        " again and new ones arrive exactly once.",
         _READS,
     ),
     _fault(
         "transcript-torn", _torn, NOTHING_STRUCK,
         "A line that is written in pieces arrives once it is whole, and a broken one is passed over",
         "half a line shown, or a broken line that stops all that follow",
-        "Half a line is written, later its rest, then a line that is no JSON and a good one. Nothing of the half arrives; the whole lines arrive exactly once; nothing is restarted.",
+        "Half a line is written, later its rest, then a line that is no JSON and a good one. Nothing of the half "
+        "arrives; the whole lines arrive exactly once; nothing is restarted.",
         _READS,
     ),
     _fault(
         "transcript-replaced", _read_on, NOTHING_STRUCK,
         "A transcript that is replaced by another file of its name is read on",
         "a watcher that follows a deleted file, or shows everything again",
-        "A new file with the old lines and one more takes the place of the old one. Nothing is restarted; only the new line arrives.",
+        "A new file with the old lines and one more takes the place of the old one. Nothing is restarted; only "
+        "the new line arrives.",
         _READS,
     ),
     _fault(
         "secret-rotated", _rotated, WATCHER,
         "A changed webhook Secret restarts nothing, and the watcher's next start uses it",
         "a rotation that stops the agent or that never takes effect",
-        "The Secret gets another webhook. Nothing is restarted by that and lines arrive through the old one; after the watcher alone is stopped once, they arrive through the new one.",
+        "The Secret gets another webhook. Nothing is restarted by that and lines arrive through the old one; "
+        "after the watcher alone is stopped once, they arrive through the new one.",
         "See that DISCORD_WEBHOOK_URL comes from the Secret by env.valueFrom, with optional: true.",
     ),
     _fault(
         "secret-deleted", _deleted, WATCHER,
         "Without its Secret the watcher idles, healthy, and keeps no agent from running",
         "a deleted Secret that stops the agent with the next restart",
-        "The Secret is deleted: nothing is restarted. The watcher is stopped: it starts without, answers 200 with webhook missing. With the Secret back and after one more start all lines arrive exactly once.",
+        "The Secret is deleted: nothing is restarted. The watcher is stopped: it starts without, answers 200 with"
+        " webhook missing. With the Secret back and after one more start all lines arrive exactly once.",
         "Give the reference of the webhook Secret optional: true; the module sidecar and the chart do.",
     ),
     _fault(
         "bridge-reader-absent", _no_reader, BRIDGE,
         "With nobody reading its FIFO the bridge refuses input at once and stays up",
         "input that hangs or is lost without a word, and restarts for an agent that does not read",
-        "Text posted to the bridge is answered 409 and its /healthz 200, nothing is restarted; once a reader is there it is answered 200 and the reader gets the line.",
+        "Text posted to the bridge is answered 409 and its /healthz 200, nothing is restarted; once a reader is "
+        "there it is answered 200 and the reader gets the line.",
         "Update the bridge's image; see that agent and bridge share the FIFO's volume.",
     ),
     _fault(
         "kubelet-restart", _kubelet, NOTHING_STRUCK,
         "A restart of the kubelet touches no container, and lines go on arriving",
         "an update of the node agent that restarts agents",
-        "On request only: the kubelet of the node container that the caller names is restarted. Once the node renews its lease and is Ready, every container is the one it was, and a line arrives.",
+        "On request only: the kubelet of the node container that the caller names is restarted. Once the node "
+        "renews its lease and is Ready, every container is the one it was, and a line arrives.",
         "Look at the events of the pods and at the kubelet's log on the node.",
         on_workload=True,
     ),
@@ -332,8 +346,8 @@ OTHERS = Check(
     "drill",
     (),
     "monitoring that harms the agent it watches (DM-167, D8)",
-    "Before and after each fault, and in every state of the pod that a watch saw between, restartCount, containerID, startedAt "
-    "and ready of each container of the pod but the struck one are compared. The module returns the table.",
+    "Before and after each fault, and in every state of the pod that a watch saw between, restartCount, containerID, "
+    "startedAt and ready of each container of the pod but the struck one are compared. The module returns the table.",
     "Look at the pod's events and at the other container's probes; no probe of it may depend on the watcher.",
     _asked_elsewhere,
 )
@@ -362,14 +376,13 @@ def choose(ids: Iterable[str], *, on_workload: bool) -> tuple[Fault, ...]:
 # -- judging -------------------------------------------------------------------------------------------------------
 
 
-def results(seen: Observation, fault: Fault) -> tuple[Result, Result]:
-    """What is to be said of the reaction, and of the other containers."""
+def reaction(seen: Observation, fault: Fault) -> Result:
+    """What is to be said of the fault itself."""
     if seen.skipped:
-        return skipped(seen.subject, seen.skipped), skipped(seen.subject, seen.skipped)
+        return skipped(seen.subject, seen.skipped)
     if seen.unread:
-        return unreadable(seen.subject, seen.unread), unreadable(seen.subject, seen.unread)
-    problem = seen.problem or fault.judge(seen)
-    return decided(seen.subject, problem, evidence(seen)), untouched(seen)
+        return unreadable(seen.subject, seen.unread)
+    return decided(seen.subject, seen.problem or fault.judge(seen), evidence(seen))
 
 
 def evidence(seen: Observation) -> str:
@@ -406,9 +419,9 @@ def as_checks(observations: Iterable[Observation], faults: Iterable[Fault]) -> t
     known = {item.check.id: item for item in faults}
     found: dict[str, list[Result]] = {}
     for seen in observations:
-        reaction, others = results(seen, known[seen.fault])
-        found.setdefault(seen.fault, []).append(reaction)
-        found.setdefault(OTHERS.id, []).append(others)
+        found.setdefault(seen.fault, []).append(reaction(seen, known[seen.fault]))
+        if seen.before:
+            found.setdefault(OTHERS.id, []).append(untouched(seen))
     return tuple(
         item._replace(scope="cluster", decide=functools.partial(_given, found[item.id]))
         for item in CHECKS

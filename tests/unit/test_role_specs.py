@@ -34,11 +34,12 @@ def evaluated(value, **variables):
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_each_default_is_in_the_spec_with_its_value(role):
-    """A default that the spec does not name, or names with another value, misleads the reader."""
+    """A default that no entry point's spec names, or that one names with another value, misleads the reader."""
     defaults = {name: evaluated(value) for name, value in load(role, "defaults").items()}
-    options = load(role, "meta")["argument_specs"]["main"]["options"]
-    documented = {name: option["default"] for name, option in options.items() if "default" in option}
-    assert documented == defaults
+    entries = load(role, "meta")["argument_specs"].values()
+    options = [(name, option) for entry in entries for name, option in entry["options"].items() if "default" in option]
+    assert {name for name, _option in options} == set(defaults)
+    assert [name for name, option in options if option["default"] != defaults[name]] == []
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
