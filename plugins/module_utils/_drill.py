@@ -250,10 +250,16 @@ class AgentStage(Stage):
         self.folder = folder
         self._nonce = re.sub(r"[^0-9a-z]", "", self.pod)[-16:]
         self._text = ""
+        self._count = 0
 
     def marker(self) -> str:
         """The next line's marker; not written yet."""
-        return f"drill-{self._nonce}-{len(self.wrote):02d}."
+        self._count += 1
+        return f"drill-{self._nonce}-{self._count:02d}."
+
+    def forget(self) -> None:
+        """Look for none of the lines so far any more."""
+        self.wrote.clear()
 
     def row(self, marker: str) -> str:
         """The line for a marker."""

@@ -147,10 +147,9 @@ def _refused(stage: AgentStage) -> Facts:
         endpoint.scale(0)
         pods.wait(lambda seen: not any(name.startswith(f"{endpoint.name}-") for name in seen), stage.left_s())
 
-    facts = _outage(stage, take_away, lambda: endpoint.scale(1))
-    # The first line was in the memory of the fake Discord that went away.
-    del stage.wrote[0]
-    return facts
+    # The first line is in the memory of the fake Discord that goes away.
+    stage.forget()
+    return _outage(stage, take_away, lambda: endpoint.scale(1))
 
 
 def _timeout(stage: AgentStage) -> Facts:
