@@ -34,60 +34,71 @@ _NAMED = rf"(?<![A-Za-z0-9_])(?i:[a-z0-9_]{{0,40}}?{_NAME_END})(?:\\?[\"'])?[ \t
 _QUOTED = r"(?:(?!(?P=quote))(?:\\.|[^\n]))"  # a character between quotes
 _TELLING = r"[0-9!@#^~]"  # words of prose and of code hold none of these
 
-# Order matters: a URL goes before the credential shapes it may contain. `keep` is printed again before the mark.
-_SHAPES: tuple[tuple[str, str], ...] = (
+_NAMES = ("token", "secret", "passw", "passphrase", "key", "credential")
+# Order matters: a URL goes before the credential shapes it may contain. Each with what a text in small letters must
+# hold for the pattern to be worth a try, which spares most texts most patterns. `keep` is printed before the mark.
+_SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "private key",
+        ("private key",),
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}-----|\Z)",
     ),
-    ("Discord webhook", r"https?://[^\s\"'<>/]{1,200}/api/(?:v\d{1,2}/)?webhooks/\d{1,20}/[\w-]{8,}"),
-    ("password", r"(?P<keep>://[^\s/:@\"']{0,100}:)[^\s/@\"']{1,200}(?=@)"),
-    ("JSON web token", r"\beyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]{8,}"),
-    ("Discord bot token", r"\b[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,45}\b"),
-    ("GitHub token", r"\bgh[pousr]_\w{20,255}\b|\bgithub_pat_\w{22,255}\b"),
-    ("GitLab token", r"\bgl(?:pat|rt|dt|cbt)-[\w-]{20,}"),
-    ("Anthropic key", r"\bsk-ant-[\w-]{16,}"),
-    ("API key", r"\bsk-(?:proj-|live-|test-)?[A-Za-z0-9_-]{20,}|\b[sr]k_(?:live|test)_\w{16,}"),
-    ("AWS key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    ("Slack token", r"\bxox[abeoprs]-[\w-]{10,}|https://hooks\.slack\.com/services/[\w/]{20,}"),
-    ("Google key", r"\bAIza[\w-]{35}|\bya29\.[\w.-]{20,}"),
-    ("registry token", r"\bnpm_\w{36}\b|\bpypi-[\w-]{50,}|\bhf_[A-Za-z0-9]{30,}\b|\bdop_v1_[0-9a-f]{64}\b"),
-    ("bearer token", r"(?P<keep>\b[Bb]earer )[\w.~+/=-]{16,}"),
+    ("Discord webhook", ("webhooks/",), r"https?://[^\s\"'<>/]{1,200}/api/(?:v\d{1,2}/)?webhooks/\d{1,20}/[\w-]{8,}"),
+    ("password", ("://",), r"(?P<keep>://[^\s/:@\"']{0,100}:)[^\s/@\"']{1,200}(?=@)"),
+    ("JSON web token", ("eyj",), r"\beyJ[\w-]{5,}\.eyJ[\w-]{5,}\.[\w-]{8,}"),
+    ("Discord bot token", (".",), r"\b[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{27,45}\b"),
+    (
+        "GitHub token",
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        r"\bgh[pousr]_\w{20,255}\b|\bgithub_pat_\w{22,255}\b",
+    ),
+    ("GitLab token", ("glpat-", "glrt-", "gldt-", "glcbt-"), r"\bgl(?:pat|rt|dt|cbt)-[\w-]{20,}"),
+    ("Anthropic key", ("sk-ant-",), r"\bsk-ant-[\w-]{16,}"),
+    (
+        "API key",
+        ("sk-", "k_live_", "k_test_"),
+        r"\bsk-(?:proj-|live-|test-)?[A-Za-z0-9_-]{20,}|\b[sr]k_(?:live|test)_\w{16,}",
+    ),
+    ("AWS key", ("akia", "asia"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    (
+        "Slack token",
+        ("xox", "hooks.slack.com"),
+        r"\bxox[abeoprs]-[\w-]{10,}|https://hooks\.slack\.com/services/[\w/]{20,}",
+    ),
+    ("Google key", ("aiza", "ya29."), r"\bAIza[\w-]{35}|\bya29\.[\w.-]{20,}"),
+    (
+        "registry token",
+        ("npm_", "pypi-", "hf_", "dop_v1_"),
+        r"\bnpm_\w{36}\b|\bpypi-[\w-]{50,}|\bhf_[A-Za-z0-9]{30,}\b|\bdop_v1_[0-9a-f]{64}\b",
+    ),
+    ("bearer token", ("bearer ",), r"(?P<keep>\b[Bb]earer )[\w.~+/=-]{16,}"),
     (
         "credentials",
+        ("authorization",),
         r"(?P<keep>\b(?i:authorization)(?:\\?[\"'])?[ \t]{0,3}[:=][ \t]{0,3}(?:\\?[\"'])?"
         r"(?i:basic|digest|token|apikey)[ \t]{1,3})[^\s\"'\\\[]{6,}",
     ),
     (
         # In quotes: up to the closing one. With white space inside it may be a sentence, unless something tells.
         "secret value",
+        _NAMES,
         rf"(?P<keep>{_NAMED}(?P<quote>\\?[\"']))(?![$<{{])"
         rf"(?=(?:(?!(?P=quote))(?:\\\S|\S)){{8,}}+(?P=quote)|{_QUOTED}{{0,400}}?{_TELLING}){_QUOTED}{{8,}}",
     ),
-    ("secret value", rf"(?P<keep>{_NAMED})(?=[^\s\"']{{0,400}}?{_TELLING})[^\s\"'\\,;$({{<\[]{{8,}}+(?![(\[{{])"),
     (
         "secret value",
+        _NAMES,
+        rf"(?P<keep>{_NAMED})(?=[^\s\"']{{0,400}}?{_TELLING})[^\s\"'\\,;$({{<\[]{{8,}}+(?![(\[{{])",
+    ),
+    (
+        "secret value",
+        _NAMES,
         r"(?P<keep>(?:(?<![A-Za-z0-9_])[A-Z0-9_]{0,40}?"
         r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIALS?)[A-Z0-9_]{0,20}"
         r"|aws_secret_access_key)(?:\\?[\"'])?[ \t]{0,3}[=:][ \t]{0,3}(?:\\?[\"'])?)[^\s\"'\\,;$({<\[]{8,}",
     ),
 )
-# Text that a shape cannot do without, in small letters: most of a log has none of it, and looking for it is a hundred
-# times cheaper than the pattern. A kind that is not here is always tried.
-_NEEDS: dict[str, tuple[str, ...]] = {
-    "JSON web token": ("eyj",),
-    "GitHub token": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
-    "GitLab token": ("glpat-", "glrt-", "gldt-", "glcbt-"),
-    "Anthropic key": ("sk-ant-",),
-    "API key": ("sk-", "k_live_", "k_test_"),
-    "AWS key": ("akia", "asia"),
-    "Slack token": ("xox", "hooks.slack.com"),
-    "Google key": ("aiza", "ya29."),
-    "registry token": ("npm_", "pypi-", "hf_", "dop_v1_"),
-    "bearer token": ("bearer ",),
-    "credentials": ("authorization",),
-    "secret value": ("token", "secret", "passw", "passphrase", "key", "credential"),
-}
+_SPANNING = ("private key",)  # shapes of several lines; the others are looked for in the lines with their needles
 _SHORT = 256  # characters of a text worth remembering
 _UNRESERVED = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986 §2.3
 # A line of a key's body whose first line is out of sight, with the time that Kubernetes puts before lines of a log.
@@ -129,7 +140,7 @@ class Redactor:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._literals = sorted({form for value in values for form in _forms(value)}, key=len, reverse=True)
-        self._patterns = [(kind, re.compile(shape)) for kind, shape in _SHAPES]
+        self._patterns = [(kind, needles, re.compile(shape)) for kind, needles, shape in _SHAPES]
         self.count = 0
         self._known: dict[str, tuple[str, int]] = {}  # objects repeat their texts: labels, images, names
 
@@ -140,8 +151,8 @@ class Redactor:
                 self.count += text.count(literal)
                 text = text.replace(literal, "<value of a Secret>")
         text = redact_text(text)
-        for kind, pattern in self._patterns:
-            text = self._shape(kind, pattern, text)
+        for kind, needles, pattern in self._patterns:
+            text = self._shape(kind, needles, pattern, text)
         return _BODY_LINE.sub(lambda match: self._replace(match, "<line of a key>", match[1] or ""), text)
 
     def tree(self, value: Json) -> Json:
@@ -165,21 +176,19 @@ class Redactor:
         self.count += count
         return shown
 
-    def _shape(self, kind: str, pattern: re.Pattern[str], text: str) -> str:
+    def _shape(self, kind: str, needles: tuple[str, ...], pattern: re.Pattern[str], text: str) -> str:
         def replaced(match: re.Match[str]) -> str:
             return self._replace(match, f"<{kind}>")
 
-        needs = _NEEDS.get(kind)
-        if needs is None:
-            return pattern.sub(replaced, text)
-        # No shape with needs spans lines.
         low = text.lower()
-        if not any(word in low for word in needs):
+        if not any(word in low for word in needles):
             return text
+        if kind in _SPANNING:
+            return pattern.sub(replaced, text)
         lines = text.split("\n")
         for number, line in enumerate(lines):
             low = line.lower()
-            if any(word in low for word in needs):
+            if any(word in low for word in needles):
                 lines[number] = pattern.sub(replaced, line)
         return "\n".join(lines)
 

@@ -323,7 +323,7 @@ SAMPLES = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted({kind for kind, _shape in _redact._SHAPES}))
+@pytest.mark.parametrize("kind", sorted({kind for kind, _needles, _shape in _redact._SHAPES}))
 def test_every_shape_is_found_between_ordinary_lines(kind):
     """The shortcut that skips a pattern without its text must not skip one that has it."""
     text = f"first\nbefore {SAMPLES[kind]} after\nlast"
