@@ -201,11 +201,26 @@ def holds_more_than_its_limit(state: State) -> None:
     state.run_pod(ANSWERS.format(FILL.format(40), 0), watcher=lambda c: c["resources"]["limits"].update(memory="64Mi"))
 
 
+OVERRIDES = {"log_level": "debug", "memory_limit": "96Mi", "webhook_secret_name": "team"}
+
+
+def own_settings(state: State) -> None:
+    state.overrides = OVERRIDES
+    state.agent_objects.append({**state.webhook, "metadata": {"name": "team"}})
+
+
 def suppression(expires: str) -> Json:
     entry = {"id": "probes/bot-liveness", "subject": "Deployment */gone", "reason": "of a test", "expires": expires}
     return {"suppressions": [entry]}
 
 
+# Nothing is to be found here: without these the faults below would prove nothing.
+GOOD = {
+    "good": Fault("nothing"),
+    "good-overrides": Fault(
+        "a sidecar with settings of its own", own_settings, params={"sidecar_overrides": OVERRIDES}
+    ),
+}
 RBAC = "rbac.authorization.k8s.io"
 FAULTS: dict[str, Fault] = {
     "preflight/api-version": Fault("a node with a kubelet of 1.28", later=old_node, alone=True),

@@ -21,6 +21,7 @@ import yaml
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError
+from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import FIELD_MANAGER, Options, plan_present
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import snippet_of_config_map
 
@@ -98,6 +99,7 @@ class State:
         self.agent = self._agent()
         self.inject = True
         self.bridge = True
+        self.overrides: Json = {}  # of the module sidecar
 
     def _agent(self) -> Json:
         template = {
@@ -184,7 +186,7 @@ class Maker:
         path = self.create(state.agent, state.agents)
         if state.inject:
             live = self.api.get(path)
-            options = Options(native=True, bridge=state.bridge)
+            options = Options(native=True, bridge=state.bridge, overrides=parse_overrides(state.overrides))
             plan = plan_present(
                 live, "Deployment", snippet_of_config_map(state.chart("ConfigMap", "-snippet")), options
             )

@@ -12,7 +12,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import CHECKS as OF_SUPPRESSIONS
 
 import states
-from planted import ELSEWHERE, FAULTS
+from planted import ELSEWHERE, FAULTS, GOOD
 from states import TOKEN, WEBHOOK
 
 testinfra_hosts = ["local://"]
@@ -33,10 +33,11 @@ def test_every_check_has_a_planted_fault_or_a_reason():
     assert not FAULTS.keys() & ELSEWHERE.keys()
 
 
-def test_nothing_is_found_where_nothing_is_planted(cases):
+@pytest.mark.parametrize("name", GOOD)
+def test_nothing_is_found_where_nothing_is_planted(cases, name):
     """The good state itself: without this the cases below would prove nothing."""
-    assert found(cases.results["good"]) == {}
-    assert cases.results["good"]["summary"]["complete"]
+    assert found(cases.results[name]) == {}
+    assert cases.results[name]["summary"]["complete"]
 
 
 @pytest.mark.parametrize("check_id", FAULTS)
