@@ -196,7 +196,7 @@ class Maker:
             self.change(path, lambda live: edit(live["spec"]["template"]))
 
     def create(self, item: Json, namespace: str = "") -> str:
-        """Create one object; the path of it. What needs the namespace's ServiceAccount waits until that is there."""
+        """Create one object; the path of it. What is in its way, or still to come, is waited for: see below."""
         path = PATHS[item["kind"]].format(namespace)
         group = path.removeprefix("/apis/").removeprefix("/api/").partition("/namespaces/")[0]
         body = {
@@ -204,12 +204,14 @@ class Maker:
             **copy.deepcopy(item),
         }
         body["metadata"].pop("namespace", None)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 self.api.create(path, json.dumps(body).encode(), manager="verify-negative", dry_run=False)
             except ApiError as exc:
                 waits = item["kind"] == "Pod" and exc.status == 403 and "serviceaccount" in str(exc)
+                # Of an earlier run, on its way out.
+                waits = waits or (item["kind"] == "Namespace" and exc.status == 409)
                 if not waits or time.monotonic() > deadline:
                     raise
                 time.sleep(0.25)
