@@ -22,7 +22,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     subject,
     warned,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import rolled_out, selects
+from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import rolled_out
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
     Options,
     plan_present,
@@ -256,7 +256,11 @@ def drift(view: View, namespace: str) -> Iterator[Result]:
             yield skipped(about(bearer), f"{skip.code}: {skip.message}")
             continue
         native = any(item.get("name") == watcher for item in bearer.spec.get("initContainers") or [])
-        options = Options(native=native, bridge=find_container(bearer.spec, bridge) is not None)
+        options = Options(
+            native=native,
+            bridge=find_container(bearer.spec, bridge) is not None,
+            overrides=view.expect.overrides,
+        )
         plan = plan_present(bearer.obj, bearer.kind, snippet, options)
         if plan.outcome == "unchanged":
             yield passed(about(bearer))
@@ -302,17 +306,11 @@ def _compared(container: Obj) -> Obj:
 )
 def pods_current(view: View, namespace: str) -> Iterator[Result]:
     """Match pods with workloads by selector."""
-    # By one label of each selector: comparing every pod with every workload is slow where there are a thousand.
-    injected: dict[tuple[str, str] | None, list[tuple[Bearer, str]]] = {}
-    for item in _injected(view, namespace):
-        if item[0].kind not in ("CronJob", "Job"):
-            first = next(iter((dig(item[0].obj, "spec", "selector", "matchLabels") or {}).items()), None)
-            injected.setdefault(first, []).append(item)
+    injected = {(bearer.kind, bearer.name): wanted for bearer, wanted in _injected(view, namespace)}
     for pod in view.pods(namespace):
-        labels = (dig(pod.obj, "metadata", "labels") or {}).items()
-        for bearer, wanted in (item for key in (*labels, None) for item in injected.get(key, [])):
-            if selects(dig(bearer.obj, "spec", "selector"), dig(pod.obj, "metadata", "labels")):
-                found = annotation(pod.obj, ANNOTATION_HASH)
-                text = f"pod {(found or 'without hash')[:12]}, template of {bearer.kind} {bearer.name} {wanted[:12]}"
-                yield decided(about(pod), None if found == wanted else text)
-                break
+        bearer = view.workload_of(pod)
+        wanted = injected.get((bearer.kind, bearer.name)) if bearer is not None else None
+        if bearer is not None and wanted is not None:
+            found = annotation(pod.obj, ANNOTATION_HASH)
+            text = f"pod {(found or 'without hash')[:12]}, template of {bearer.kind} {bearer.name} {wanted[:12]}"
+            yield decided(about(pod), None if found == wanted else text)

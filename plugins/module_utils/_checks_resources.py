@@ -18,8 +18,13 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     subject,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity, same_quantity
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import UnreadableError, View, is_running
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj, dig
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    Bearer,
+    UnreadableError,
+    View,
+    is_running,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, dig
 
 CATALOGUE = Catalogue()
 check = CATALOGUE.add
@@ -31,19 +36,10 @@ _NEAR_LIMIT = Decimal("0.9")  # arbitrary: room for one burst
 # -- resources -----------------------------------------------------------------------------------------------------
 
 
-def _published(view: View, name: str) -> Obj | None:
-    snippet = view.snippet
-    if snippet is None:
-        return None
-    if name == snippet.watcher["name"]:
-        return snippet.watcher
-    return snippet.bridge if snippet.bridge is not None and name == snippet.bridge["name"] else None
-
-
 def _resources(view: View, namespace: str, part: str) -> Iterator[Result]:
     for bearer, _place, container in view.ours(namespace):
         actual = dig(container, "resources", part) or {}
-        published = _published(view, container["name"])
+        published = view.published(bearer, container["name"])
         wanted = (dig(published, "resources", part) or {}) if published is not None else {}
         problem = None
         missing = [name for name in ("cpu", "memory") if name not in actual]
@@ -89,20 +85,28 @@ def limits(view: View, namespace: str) -> Iterator[Result]:
     scope="agents",
     needs=(*_WORKLOADS, "pods"),
     protects="figures loosened everywhere alike: snippet and pods agree with each other and not with the plan",
-    decided="Each figure of watcher_resources equals the container's; by default requests 10m/32Mi, limits 100m/64Mi.",
+    decided="Each figure of watcher_resources, or of the workload's override, equals the container's; by default "
+    "requests 10m/32Mi, limits 100m/64Mi.",
     mend="Set resources back in the chart's values, or verify_watcher_resources to what you have decided.",
 )
 def memory_limit_as_specified(view: View, namespace: str) -> Iterator[Result]:
-    """Compare with the user's figures."""
+    """Compare with the user's figures; an override is such a figure, too."""
     watcher, _bridge = view.our_names()
     for bearer, _place, container in view.containers(namespace, watcher):
         wrong = [
             f"{part}.{name} is {dig(container, 'resources', part, name)}, specified {value}"
-            for part, figures in view.expect.watcher_resources.items()
-            for name, value in (figures or {}).items()
+            for part, name, value in _specified(view, bearer)
             if not same_quantity(dig(container, "resources", part, name), value)
         ]
         yield decided(about(bearer, container), "; ".join(wrong) or None)
+
+
+def _specified(view: View, bearer: Bearer) -> Iterator[tuple[str, str, Json]]:
+    overrides = view.overrides(bearer)
+    for part, figures in view.expect.watcher_resources.items():
+        for name, value in (figures or {}).items():
+            own = getattr(overrides, f"{name}_{part.removesuffix('s')}", None)
+            yield part, name, value if own is None else own
 
 
 @check(

@@ -321,7 +321,7 @@ def _takes_in(spec: Obj, labels: Obj) -> bool:
 )
 def webhook_secret_present(view: View, namespace: str) -> Iterator[Result]:
     """Look at the shape of the value, never show it."""
-    name, key = view.expect.webhook_secret, view.webhook_key()
+    name, key = view.expect.webhook_read, view.webhook_key()
     who = subject("Secret", namespace, name)
     value = view.secret_value(namespace, name, key)
     if view.find("secrets", namespace, name) is None:

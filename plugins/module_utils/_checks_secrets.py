@@ -290,7 +290,7 @@ def type_opaque(view: View, namespace: str) -> Iterator[Result]:
     """Read the type."""
     for secret in view.objects("secrets", namespace):
         name = secret["metadata"]["name"]
-        if name in (view.expect.bot_secret, view.expect.webhook_secret):
+        if name in (view.expect.bot_secret, view.expect.webhook_secret, view.expect.webhook_read):
             kind = secret.get("type") or "Opaque"
             yield decided(subject("Secret", namespace, name), None if kind == "Opaque" else f"type {kind}")
 
@@ -332,7 +332,7 @@ def _secret_texts(values: dict[str, str], known: dict[str, str]) -> Iterator[tup
 def _known_values(view: View) -> dict[str, str]:
     expect = view.expect
     places = [(expect.monitor_namespace, expect.bot_secret, expect.bot_key, "bot token")]
-    places += [(item, expect.webhook_secret, view.webhook_key(), "webhook URL") for item in expect.agent_namespaces]
+    places += [(item, expect.webhook_read, view.webhook_key(), "webhook URL") for item in expect.agent_namespaces]
     known = {}
     for namespace, name, key, kind in places:
         value = (_value_or_none(view, namespace, name, key) or "").strip()

@@ -15,6 +15,7 @@ import email.utils
 import json
 import socket
 import ssl
+import sys
 import threading
 import time
 import typing as t
@@ -361,9 +362,7 @@ class Cluster:
 def _api_client(module: Foreign, *, pool: int) -> Foreign:
     """kubernetes.core's client for the module's auth options, with room for `pool` connections."""
     try:
-        from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core
-
-        client = _without_discovery(core, module)
+        client = _without_discovery(_core_client(), module)
     except ClusterError:
         raise
     except Exception as exc:
@@ -374,6 +373,21 @@ def _api_client(module: Foreign, *, pool: int) -> Foreign:
         ) from exc
     client.configuration.connection_pool_maxsize = pool
     client.rest_client = type(client.rest_client)(client.configuration)
+    return client
+
+
+def _core_client() -> Foreign:
+    # kubernetes imports kubernetes_validate, and with it jsonschema, where it is installed: a sixth of what starting
+    # costs, for a check of manifests that nothing here asks for. None makes that optional import fail.
+    name = "kubernetes_validate"
+    skipped = name not in sys.modules
+    if skipped:
+        t.cast("dict[str, t.Any]", sys.modules)[name] = None
+    try:
+        from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client
+    finally:
+        if skipped:
+            del sys.modules[name]
     return client
 
 

@@ -184,14 +184,31 @@ def run_checks(checks: Iterable[Check], view: View, *, lenient: bool = False) ->
     """
     early = lenient and not view.installed
     findings: list[Finding] = []
+    passes: dict[tuple[str, str], Finding] = {}
     complete = True
     for check in checks:
+        soft = early and check.family != "preflight"
         for namespace in _namespaces(check, view):
             rows, read = _run_one(check, view, namespace)
             complete = complete and read
-            soften = early and check.family != "preflight"
-            findings += [_finding(check, row, soften=soften or (lenient and _absent(row, view))) for row in rows]
-    return _folded(findings), complete
+            for row in rows:
+                key = (check.id, row.subject["namespace"])
+                if row.ok and key in passes:
+                    _count(passes[key])
+                    continue
+                finding = _finding(check, row, soften=soft or (lenient and _absent(row, view)))
+                findings.append(finding)
+                if row.ok:
+                    passes[key] = finding
+    return findings, complete
+
+
+def _count(first: Finding) -> None:
+    """One more pass of a check in a namespace: 200 workloads times 40 checks as rows would bury the rest."""
+    first["count"] += 1
+    namespace = first["subject"]["namespace"]
+    first["subject"] = subject("Namespace" if namespace else "Cluster", namespace, namespace)
+    first["evidence"] = f"{first['count']} subjects"
 
 
 def _namespaces(check: Check, view: View) -> tuple[str, ...]:
@@ -237,27 +254,6 @@ def _finding(check: Check, row: Result, *, soften: bool) -> Finding:
         "hint": check.hint if verdict in ("fail", "warn") else "",
         "count": 1,
     }
-
-
-def _folded(findings: list[Finding]) -> list[Finding]:
-    """Passes of one check in one namespace become one row: 200 workloads times 40 checks would bury the rest."""
-    rows: dict[tuple[str, str], Finding] = {}
-    folded: list[Finding] = []
-    for finding in findings:
-        if finding["verdict"] != "pass":
-            folded.append(finding)
-            continue
-        key = (finding["id"], finding["subject"]["namespace"])
-        first = rows.get(key)
-        if first is None:
-            rows[key] = finding
-            folded.append(finding)
-            continue
-        first["count"] += 1
-        namespace = finding["subject"]["namespace"]
-        first["subject"] = subject("Namespace" if namespace else "Cluster", namespace, namespace)
-        first["evidence"] = f"{first['count']} subjects"
-    return folded
 
 
 def summarise(findings: list[Finding], *, complete: bool) -> dict[str, t.Any]:

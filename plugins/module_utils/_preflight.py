@@ -31,6 +31,9 @@ MANAGED_BY = "orchestrator.platform"
 ENFORCE_LABEL = "pod-security.kubernetes.io/enforce"
 POD_SECURITY_LEVELS = ("privileged", "baseline", "restricted")
 
+# What a policy of the chart is made of, without the ending: the policy and its binding.
+POLICY_KINDS = {"inject": "mutatingadmission", "enforce": "validatingadmission"}
+
 # Helm writes these while it works; one that stays was left behind by a Helm that died.
 UNFINISHED_STATUSES = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
 
@@ -85,9 +88,16 @@ def sentences(findings: list[Finding], verdict: str) -> list[str]:
 
 
 def permissions_needed(
-    monitor_namespace: str, agent_namespaces: list[str], *, create_namespaces: bool
+    monitor_namespace: str,
+    agent_namespaces: list[str],
+    *,
+    create_namespaces: bool,
+    policies: t.Iterable[str] = (),
 ) -> list[Permission]:
-    """List what the roles secrets, discord_monitor, sidecar and verify do, in that order."""
+    """List what the roles secrets, discord_monitor, sidecar and verify do, in that order.
+
+    `policies` are those that the chart is to bring: `inject` is tried with dry runs of pods before it is bound.
+    """
     # The reading of nodes only chooses between two forms of the sidecar: without it the run goes on.
     needed = [Permission("list", "", "nodes", "", severity="warning")]
     # RBAC takes a namespace for an object inside itself, so a Role there may allow this.
@@ -105,6 +115,14 @@ def permissions_needed(
         Permission("list", "apps", "replicasets", monitor_namespace),
         Permission("list", "", "pods", monitor_namespace),
     ]
+    for policy in policies:
+        needed += [
+            Permission(verb, "admissionregistration.k8s.io", POLICY_KINDS[policy] + ending, "")
+            for ending in ("policies", "policybindings")
+            for verb in ("get", "create", "patch", "delete")
+        ]
+    if "inject" in policies:
+        needed += [Permission(verb, "", "pods", name) for name in agent_namespaces for verb in ("get", "create")]
     for namespace in agent_namespaces:
         needed += [Permission(verb, "", "secrets", namespace) for verb in ("get", "create", "patch")]
         needed += [Permission(verb, "apps", "deployments", namespace) for verb in ("get", "list", "patch")]

@@ -288,6 +288,7 @@ class Access:
         else:  # without the bindings nobody is known to be like another
             self.classes = [Class(namespace, (who,)) for namespace in wanted for who in self.subjects]
         self._granted: dict[tuple[Who, str], dict[tuple[str, Right], Grant | None]] | None = None
+        self._may: dict[tuple[Who, Right], bool] = {}  # asked for each container of hundreds of pods
 
     def questions(self) -> Iterator[tuple[Who, Right]]:
         """What the API server is to be asked: each right of interest once for each class of accounts."""
@@ -326,11 +327,13 @@ class Access:
 
     def may(self, who: Who, right: Right) -> bool:
         """Whether it may, by whatever way, its groups included; only for rights that were asked for."""
-        return any(
-            key[1] == right
-            for one in (who, *(Who("Group", "", name) for name in who.groups))
-            for key in self.granted(one, right.namespace)
-        )
+        if (who, right) not in self._may:
+            self._may[(who, right)] = any(
+                key[1] == right
+                for one in (who, *(Who("Group", "", name) for name in who.groups))
+                for key in self.granted(one, right.namespace)
+            )
+        return self._may[(who, right)]
 
     def _all(self) -> Iterator[tuple[tuple[Who, str], dict[tuple[str, Right], Grant | None]]]:
         for item in self.classes:

@@ -20,7 +20,6 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report impo
     as_junit,
     text_lines,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._report_html import as_html
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
 
@@ -42,6 +41,9 @@ def read_entries(values: list[Json], option: str) -> list[Entry]:
 
 def prints(report: Report) -> dict[str, str]:
     """Every print of the list by its file name."""
+    # The page is the largest part of the module and most runs write no files.
+    from ansible_collections.orchestrator.platform.plugins.module_utils._report_html import as_html
+
     return {
         "findings.html": as_html(report),
         "findings.json": as_json(report),

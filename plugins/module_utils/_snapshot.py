@@ -15,7 +15,13 @@ import types
 import typing as t
 from collections.abc import Iterator
 
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError, SnippetError
+from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import (
+    NONE,
+    Overrides,
+    apply_overrides,
+    overrides_of,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import (
     ACCOUNTS,
     AUTHENTICATED,
@@ -26,6 +32,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import
     Who,
     rights_of_interest,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import selects
 from ansible_collections.orchestrator.platform.plugins.module_utils._secret_paths import SecretPath, secret_paths
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import (
     BRIDGE,
@@ -35,23 +42,17 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snippet imp
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     KINDS,
-    PREFIX,
     WORKLOADS,
     Obj,
-    annotation,
     containers_of,
     controller_of,
     dig,
     pod_spec,
-    pod_template,
 )
 
 BOT = "bot"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
 LABEL_COMPONENT = "app.kubernetes.io/component"
-# A workload's own webhook Secret, as the module sidecar reads it.
-ANNOTATION_WEBHOOK = PREFIX + "webhook-secret-name"
-
 ACCOUNT_TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 (a type)
 ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 # Resources that are listed a namespace, with their API path prefix.
@@ -137,6 +138,12 @@ class Expectation(t.NamedTuple):
     watcher_resources: t.Mapping[str, Obj] = types.MappingProxyType({})
     bot_expected: bool = True  # False: the chart's bot is off; one that is there is judged all the same
     rbac_allowed: tuple[Allowed, ...] = ()
+    overrides: Overrides = NONE  # what the module sidecar was given for all workloads
+
+    @property
+    def webhook_read(self) -> str:
+        """Name of the Secret that watchers read unless their workload names another."""
+        return self.overrides.webhook_secret_name or self.webhook_secret
 
     def namespaces(self) -> tuple[str, ...]:
         """All namespaces in view, each once, the monitor's first."""
@@ -188,6 +195,8 @@ class View:
         self._pods: dict[str, list[Bearer]] = {}
         self._paths: dict[str, list[tuple[Bearer, list[SecretPath]]]] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
+        self._owners: dict[str, dict[tuple[str, str] | None, list[Bearer]]] = {}
+        self._overrides: dict[tuple[str, str, str], Overrides] = {}
 
     def objects(self, resource: str, namespace: str) -> list[Obj]:
         """The listed objects; raises UnreadableError with the reason when they could not be listed."""
@@ -259,11 +268,62 @@ class View:
             ]
         return self._pods[namespace]
 
+    def workload_of(self, pod: Bearer) -> Bearer | None:
+        """The workload whose selector takes this pod in; None for a Job's pod and one that nobody manages."""
+        labels = dig(pod.obj, "metadata", "labels") or {}
+        by_label = self._by_label(pod.namespace)
+        for bearer in (item for key in (*labels.items(), None) for item in by_label.get(key, [])):
+            if selects(dig(bearer.obj, "spec", "selector"), labels):
+                return bearer
+        return None
+
+    def _by_label(self, namespace: str) -> dict[tuple[str, str] | None, list[Bearer]]:
+        # By one label of each selector: comparing every pod with every workload is slow where there are a thousand.
+        if namespace not in self._owners:
+            found: dict[tuple[str, str] | None, list[Bearer]] = {}
+            for bearer in self.workloads(namespace):
+                if bearer.kind not in ("CronJob", "Job"):
+                    first = next(iter((dig(bearer.obj, "spec", "selector", "matchLabels") or {}).items()), None)
+                    found.setdefault(first, []).append(bearer)
+            self._owners[namespace] = found
+        return self._owners[namespace]
+
+    def overrides(self, bearer: Bearer) -> Overrides:
+        """Settings of a workload's own sidecar, or of a pod's: its annotations, its workload's, those of the module.
+
+        What the module sidecar would refuse counts as not given.
+        """
+        key = (bearer.namespace, bearer.kind, bearer.name)
+        if key not in self._overrides:
+            base = self.expect.overrides
+            if bearer.kind == "Pod":
+                with contextlib.suppress(UnreadableError):  # workloads; the pod's own annotations still count
+                    owner = self.workload_of(bearer)
+                    base = self.overrides(owner) if owner is not None else base
+            try:
+                self._overrides[key] = overrides_of(bearer.obj, bearer.kind, base)
+            except OverrideError:
+                self._overrides[key] = base
+        return self._overrides[key]
+
+    def published(self, bearer: Bearer, name: str) -> Obj | None:
+        """The published container of this name as it is to be in this workload or pod; None where none is published."""
+        snippet = self.snippet
+        if snippet is None or name not in self.our_names():
+            return None
+        if name != snippet.watcher["name"]:
+            return snippet.bridge
+        overrides = self.overrides(bearer)
+        if overrides == NONE:
+            return snippet.watcher
+        try:
+            return apply_overrides(snippet.watcher, overrides)
+        except OverrideError:
+            return snippet.watcher
+
     def webhook_of(self, bearer: Bearer) -> str:
         """Name of the webhook Secret that this workload's watcher is to read."""
-        template = pod_template(bearer.obj, bearer.kind)
-        own = annotation(template, ANNOTATION_WEBHOOK) or annotation(bearer.obj, ANNOTATION_WEBHOOK)
-        return own or self.expect.webhook_secret
+        return self.overrides(bearer).webhook_secret_name or self.expect.webhook_secret
 
     def expected_paths(self, bearer: Bearer) -> set[tuple[str, str]]:
         """(container, Secret) pairs that are to be: by env, and in no other way."""
@@ -294,7 +354,7 @@ class View:
         if namespace == expect.monitor_namespace:
             names.append(expect.bot_secret)
         if namespace in expect.agent_namespaces:
-            names.append(expect.webhook_secret)
+            names += [expect.webhook_secret, expect.webhook_read]
             with contextlib.suppress(UnreadableError):  # the checks that walk workloads say why
                 names += sorted({self.webhook_of(bearer) for bearer in self.workloads(namespace)})
         return names
@@ -381,7 +441,9 @@ class View:
             return None
 
     def webhook_key(self) -> str:
-        """The key the watcher reads, from the published snippet."""
+        """The key the watcher reads: the module's override, else that of the published snippet."""
+        if self.expect.overrides.webhook_secret_key:
+            return self.expect.overrides.webhook_secret_key
         for entry in (self.snippet.watcher.get("env") or []) if self.snippet is not None else []:
             key = dig(entry, "valueFrom", "secretKeyRef", "key")
             if entry.get("name") == "DISCORD_WEBHOOK_URL" and key:

@@ -43,6 +43,15 @@ options:
     description: Whether the run may create missing namespaces. If not, a missing one is a problem.
     type: bool
     default: true
+  policies:
+    description:
+      - Admission policies that the run will bring, whose rights are then asked for too. V(inject) also tries out pods
+        by dry runs in O(agent_namespaces).
+    type: list
+    elements: str
+    choices: [inject, enforce]
+    default: []
+    version_added: 0.2.0
   pod_security:
     description: Strictest Pod Security level that our pods satisfy.
     type: str
@@ -302,6 +311,7 @@ def argument_spec() -> dict[str, t.Any]:
         "monitor_namespace": {"type": "str", "default": ""},
         "agent_namespaces": {"type": "list", "elements": "str", "default": []},
         "create_namespaces": {"type": "bool", "default": True},
+        "policies": {"type": "list", "elements": "str", "choices": list(judge.POLICY_KINDS), "default": []},
         "pod_security": {"type": "str", "choices": list(judge.POD_SECURITY_LEVELS), "default": "restricted"},
         "label_selectors": {"type": "list", "elements": "str", "default": []},
         "sidecar_resources": {"type": "dict", "default": {}},
@@ -458,6 +468,7 @@ class Preflight:
             self.params["monitor_namespace"],
             self.params["agent_namespaces"],
             create_namespaces=self.params["create_namespaces"],
+            policies=self.params["policies"],
         )
         denied: set[judge.Permission] = set()
         if not self._allowed(everything):

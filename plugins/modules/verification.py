@@ -79,6 +79,13 @@ options:
     default:
       requests: {cpu: 10m, memory: 32Mi}
       limits: {cpu: 100m, memory: 64Mi}
+  sidecar_overrides:
+    description:
+      - The C(overrides) that the module M(orchestrator.platform.sidecar) was given for all workloads. What differs from
+        the published snippet by them, or by annotations of a workload, is as it is to be.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   families:
     description:
       - Families of checks to run, for example V(secret-scope). Together with O(checks) it selects; both empty run all.
@@ -358,6 +365,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._extra_lists import collect_extra
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check, show_subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._judge import judge
+from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._report import show_counts, text_lines
 from ansible_collections.orchestrator.platform.plugins.module_utils._report_files import (
     read_entries,
@@ -385,6 +393,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "type": "dict",
         "default": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}},
     },
+    "sidecar_overrides": {"type": "dict", "default": {}},
     "families": {"type": "list", "elements": "str", "default": []},
     "checks": {"type": "list", "elements": "str", "default": []},
     "probe_delivery": {"type": "bool", "default": False},
@@ -427,6 +436,7 @@ def expectation(params: dict[str, Json]) -> Expectation:
         target_names=tuple(params["target_names"]),
         watcher_resources=params["watcher_resources"] or {},
         rbac_allowed=tuple(Allowed(item["subject"], tuple(item["checks"])) for item in params["rbac_allowed"]),
+        overrides=parse_overrides(params["sidecar_overrides"]),
     )
 
 

@@ -7,12 +7,17 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from pathlib import Path
 
 import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.orchestrator.platform.plugins.module_utils import _kubeconfig as kubeconfig
 from ansible_collections.orchestrator.platform.plugins.module_utils import _preflight as judge
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import ANNOTATION_HASH
 
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "preflight"
 SIDECAR = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}}
 
 
@@ -150,6 +155,53 @@ def test_permissions_of_one_namespace_are_one_sentence():
     rows = judge.judge_permissions(needed, set(needed), "User u")
     verdicts = {(row["subject"]["name"], row["severity"]): row["verdict"] for row in rows}
     assert verdicts == {("", "warning"): "warn", ("mon", "error"): "fail", ("a", "error"): "fail"}
+
+
+def policy_rights(*policies: str) -> set[tuple[str, str, str]]:
+    """(verb, resource, namespace) beyond what a run without policies needs."""
+
+    def asked(chosen: tuple[str, ...]) -> set:
+        return set(judge.permissions_needed("mon", ["a", "b"], create_namespaces=False, policies=chosen))
+
+    return {(one.verb, one.resource, one.namespace) for one in asked(policies) - asked(())}
+
+
+def test_policies_need_rights_of_their_own():
+    """Issue 4.3, issue 5.3: the kinds of the policy that is switched on, in the cluster, and pods for its trial."""
+    verbs = ("get", "create", "patch", "delete")
+    enforce = {(verb, f"validatingadmission{kind}", "") for verb in verbs for kind in ("policies", "policybindings")}
+    inject = {(verb, f"mutatingadmission{kind}", "") for verb in verbs for kind in ("policies", "policybindings")}
+    trial = {(verb, "pods", name) for verb in ("get", "create") for name in ("a", "b")}
+    assert policy_rights("enforce") == enforce
+    assert policy_rights("inject") == inject | trial
+    assert policy_rights("inject", "enforce") == enforce | inject | trial
+
+
+def test_lacking_right_to_policies_is_one_sentence_about_the_cluster():
+    """Whoever may not write policies learns it before anything is written."""
+    needed = judge.permissions_needed("mon", ["a"], create_namespaces=False, policies=["enforce"])
+    denied = {one for one in needed if one.group == "admissionregistration.k8s.io"}
+    [row] = [one for one in judge.judge_permissions(needed, denied, "User u") if one["verdict"] == "fail"]
+    assert "in the cluster: get validatingadmissionpolicies.admissionregistration.k8s.io" in row["evidence"]
+    assert "bind a ClusterRole" in row["hint"]
+
+
+@pytest.mark.parametrize(
+    ("admission", "enforce", "values", "policies"),
+    [
+        (False, "off", {}, []),
+        (False, False, {"admission": {"bridge": True}}, []),
+        (True, "warn", {}, ["inject", "enforce"]),
+        ("true", "off", {}, ["inject"]),
+        (False, "off", {"admission": {"enabled": True}, "enforcement": {"mode": "deny"}}, ["inject", "enforce"]),
+        (True, "deny", {"admission": {"enabled": False}, "enforcement": {"mode": "off"}}, []),
+    ],
+)
+def test_role_asks_for_the_policies_that_it_will_bring(admission, enforce, values, policies):
+    """The user's values win over the variables, as in role discord_monitor."""
+    source = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["__preflight_policies"]
+    given = {"preflight_admission": admission, "preflight_enforce": enforce, "preflight_values": values}
+    assert Templar(loader=DataLoader(), variables=given).template(trust_as_template(source)) == policies
 
 
 @pytest.mark.parametrize(

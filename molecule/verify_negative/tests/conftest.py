@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""All states at once, one run of the module's own code a state, and at the end the table of what found what."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError
+from ansible_collections.orchestrator.platform.plugins.modules import verification
+
+import states
+from planted import FAULTS, GOOD, Fault
+from real_cluster import STATE
+from states import LABEL, Json, Maker, State, api
+
+CASES: dict[str, Fault] = {**GOOD, **FAULTS}
+WORKERS = 6
+LIVE_TIMEOUT_S = 100  # image and kubelet are there; the kubelet measures every 15 s at most
+_TABLE: list[tuple[str, str, str]] = []
+
+
+def complaints(result: Json) -> set[str]:
+    """Ids of all that is found wrong, of every severity."""
+    return {item["id"] for item in result["findings"] if item["verdict"] in ("fail", "warn")}
+
+
+def expected(check_id: str) -> set[str]:
+    """What is to be found in a case, and nothing else."""
+    return set() if check_id in GOOD else {check_id, *CASES[check_id].implies}
+
+
+class Cases:
+    """Every case made and judged; `results` by check id."""
+
+    def __init__(self) -> None:
+        self.kubeconfig = STATE / "kubeconfig"
+        self.maker = Maker(self.kubeconfig)
+        self.results: dict[str, Json] = {}
+        self.seconds: dict[str, float] = {}
+        rendered = [
+            item for item in yaml.safe_load_all((STATE / "verify_negative.yml").read_text(encoding="utf-8")) if item
+        ]
+        self.states = {name: State(name.replace("/", "-"), rendered) for name in CASES}
+
+    def run(self) -> None:
+        """Make all states, judge them side by side; those that everybody would see come last, one at a time."""
+        crowd = [name for name, fault in CASES.items() if not fault.alone]
+        # Pods start while the rest is made.
+        crowd.sort(key=lambda name: not CASES[name].live)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            self._lap("made", lambda: list(pool.map(self._make, [*crowd, *self._alone()])))
+            self.maker.until(self.maker.bots_seen, "the controller has seen every bot's Deployment")
+            crowd.sort(key=lambda name: CASES[name].live)
+            self._lap("judged", lambda: list(pool.map(self._judge, crowd)))
+        for name in self._alone():
+            self._judge(name)
+
+    def _alone(self) -> list[str]:
+        return [name for name, fault in CASES.items() if fault.alone]
+
+    def _lap(self, what: str, work) -> None:
+        began = time.monotonic()
+        work()
+        self.seconds[what] = time.monotonic() - began
+
+    def _make(self, name: str) -> None:
+        fault, state = CASES[name], self.states[name]
+        fault.plant(state)
+        self.maker.make(state, edit=fault.edit)
+        if fault.later is not None and not fault.alone:
+            fault.later(self.maker, state)
+
+    def _judge(self, name: str) -> None:
+        fault, state = CASES[name], self.states[name]
+        if fault.alone and fault.later is not None:
+            fault.later(self.maker, state)
+        deadline = time.monotonic() + (LIVE_TIMEOUT_S if fault.live else 0)
+        while True:
+            self.results[name] = self._verify(fault, state)
+            if complaints(self.results[name]) == expected(name) or time.monotonic() > deadline:
+                break
+            time.sleep(1)  # a pod is about to start: asked again by the module itself
+        if fault.alone:
+            self.maker.send("DELETE", f"/api/v1/nodes/{state.name}")
+
+    def _verify(self, fault: Fault, state: State) -> Json:
+        options = {"monitor_namespace": state.monitor, "agent_namespaces": [state.agents], **fault.params}
+        checked = ArgumentSpecValidator(verification.ARGUMENT_SPEC).validate(options)
+        assert not checked.error_messages, checked.error_messages
+        access = self.maker.limited_user(self.kubeconfig, state.agents) if fault.limited else self.kubeconfig
+        return verification.run(checked.validated_parameters, api(access), check_mode=False)
+
+    def remove(self) -> None:
+        """Everything, without waiting until it is gone: no name is used twice."""
+        kept = self.states["preflight/namespaces"]
+        path = f"/api/v1/namespaces/{kept.agents}/secrets/discord-secrets"
+        kind = "application/merge-patch+json"
+        self._unless_gone("PATCH", path, {"metadata": {"finalizers": None}}, kind=kind)
+        for kind in ("ClusterRole", "ClusterRoleBinding", "Node", "Namespace"):
+            for item in self.maker.api.items(states.PATHS[kind], labelSelector=f"{LABEL}=true")[0]:
+                if item["metadata"]["name"].startswith(states.PREFIX + "-"):
+                    self._unless_gone("DELETE", f"{states.PATHS[kind]}/{item['metadata']['name']}")
+
+    def _unless_gone(self, *request, **options) -> None:
+        # A run that broke has not made everything; a namespace may end between the list and here (404, 409).
+        try:
+            self.maker.send(*request, **options)
+        except ApiError as exc:
+            if exc.status not in (404, 409):
+                raise
+
+
+@pytest.fixture(scope="session")
+def cases() -> Iterator[Cases]:
+    """Made once for all tests, and removed."""
+    made = Cases()
+    try:
+        made.run()
+        _TABLE.extend(
+            (name, CASES[name].says, ", ".join(sorted(complaints(made.results[name]))) or "-") for name in CASES
+        )
+        _TABLE.append(("seconds", "", ", ".join(f"{what} in {value:.0f} s" for what, value in made.seconds.items())))
+        yield made
+    finally:
+        made.remove()
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Planted fault -> found by."""
+    if _TABLE:
+        terminalreporter.section("planted faults, and which checks found them")
+        for row in _TABLE:
+            terminalreporter.write_line(f"{row[0]:<40} {row[1]:<62} {row[2]}")
