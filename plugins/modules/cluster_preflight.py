@@ -430,8 +430,9 @@ class Preflight:
             cluster = Cluster(self.module, threads=THREADS, patience=HASTY)
         except ClusterError as exc:
             # The text of the loader may quote the file: only its type is shown.
-            cause = type(exc.__cause__).__name__ if exc.__cause__ else "unknown"
-            evidence = f"The kubeconfig cannot be used ({cause})."
+            cause = exc.__cause__
+            kind = "unknown" if cause is None else type(cause).__name__
+            evidence = f"The kubeconfig cannot be used ({kind})."
             raise PreflightStopError(
                 "kubeconfig", str(paths[:1]), evidence, "Fetch a fresh one for this cluster."
             ) from exc
