@@ -153,8 +153,8 @@ def _refused(stage: AgentStage) -> Facts:
 
 
 def _timeout(stage: AgentStage) -> Facts:
-    slow = lambda: stage.endpoint.control(mode="slow", slow_seconds=SILENCE_S)  # noqa: E731
-    return _outage(stage, slow, lambda: stage.endpoint.control(mode="ok"))
+    control = stage.endpoint.control
+    return _outage(stage, lambda: control(mode="slow", slow_seconds=SILENCE_S), lambda: control(mode="ok"))
 
 
 def _gone(stage: AgentStage) -> Facts:
