@@ -106,6 +106,20 @@ def shapes(image: str) -> list[Json]:
         volumes=[{"name": "home", "emptyDir": {}}],
         containers=[container("agent", image, volumeMounts=[{"name": "home", "mountPath": "/home/agent"}])],
     )
+    home = [{"name": "home", "mountPath": "/home/agent"}]
+    give = "chown 1000 /home/agent && chmod 0755 /home/agent"
+    # Fails where the folder is there already and is not its own.
+    write = "mkdir -p /home/agent/.claude/projects && touch /home/agent/.claude/projects/a && exec sleep infinity"
+    one_user = pod_spec(
+        image,
+        volumes=[{"name": "home", "emptyDir": {}}],
+        initContainers=[
+            container("give", image, "sh", "-c", give, volumeMounts=home, securityContext={"runAsUser": 0})
+        ],
+        containers=[
+            container("agent", image, "sh", "-c", write, volumeMounts=home, securityContext={"runAsUser": 1000})
+        ],
+    )
     second = pod_spec(
         image,
         containers=[container("helper", image), container("agent", image)],
@@ -128,6 +142,7 @@ def shapes(image: str) -> list[Json]:
         workload("Deployment", "many-volumes", volumes),
         workload("Deployment", "mounts-the-path", reuse),
         workload("Deployment", "mounts-its-parent", parent),
+        workload("Deployment", "home-of-one-user", one_user, replicas=1),
         workload("Deployment", "second-container", second, annotations={"orchestrator.platform/container": "agent", "example.org/x": "y"}),
         workload("Deployment", "scattered", pod_spec(image, **scattered), strategy={"type": "Recreate"}),
         workload("Deployment", "with-bridge", pod_spec(image)),

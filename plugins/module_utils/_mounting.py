@@ -26,6 +26,14 @@ CLAUDE = ".claude"
 PROJECTS = "projects"
 # Sources that hold somebody's configuration or credentials: no agent writes there, and no watcher reads there.
 _NO_STORE = ("secret", "configMap", "projected", "downwardAPI", "image")
+# Nothing of the agent's is mounted above these in the watcher: its program, and what the kubelet mounts by itself.
+RESERVED = (
+    "/etc/hosts",
+    "/opt/orchestrator-platform",
+    "/run/secrets",
+    "/usr/local/bin",
+    "/var/run/secrets/kubernetes.io/serviceaccount",
+)
 
 
 class Part(t.NamedTuple):
@@ -45,6 +53,7 @@ class Sharing(t.NamedTuple):
     containers: list[Obj]
     volumes: list[Obj]
     agent_mounts: list[Obj]
+    whole: tuple[str, str] | None = None  # volume and path where the watcher sees more than the published folder
 
 
 class _Use(t.NamedTuple):
@@ -53,6 +62,7 @@ class _Use(t.NamedTuple):
     volume: str
     sub_path: str
     below: str = ""  # added to the mount path: the owner's mount begins that much deeper
+    above: str = ""  # the mount path instead: the owner's mount begins above ours
 
 
 class _Pod(t.NamedTuple):
@@ -85,6 +95,7 @@ def share(parts: list[Part], agent: Obj, spec: Obj, claims: Claims) -> Sharing:
     pod = _Pod(agent, foreign_mounts(agent, claims), theirs)
     containers: list[Obj] = []
     volumes: dict[str, Obj] = {}
+    whole: tuple[str, str] | None = None
     mounts = taken_over(agent, claims)
     for part in parts:
         uses: dict[str, _Use] = {}
@@ -94,9 +105,10 @@ def share(parts: list[Part], agent: Obj, spec: Obj, claims: Claims) -> Sharing:
                 mounts.append(added)
             if use is not None:
                 uses[mount["name"]] = use
+                whole = (use.volume, use.above) if use.above else whole
         containers.append(_mounted(part.container, uses, read_only=part.follows_claude))
         volumes.update({item["name"]: clone(item) for item in part.volumes if item["name"] not in uses})
-    return Sharing(containers, list(volumes.values()), mounts)
+    return Sharing(containers, list(volumes.values()), mounts, whole)
 
 
 def foreign_mounts(agent: Obj, claims: Claims) -> list[Obj]:
@@ -137,7 +149,7 @@ def _use_for(part: Part, mount: Obj, pod: _Pod) -> tuple[_Use | None, Obj | None
     hit = _resolve(pod.mounts, mount["mountPath"], pod.agent)
     if hit is not None:
         _refuse_no_store(hit.volume, mount["mountPath"], pod)
-        return _Use(hit.volume, hit.sub_path), None
+        return _use_of(part, mount, hit, pod), None
     if part.follows_claude:
         found = _claude_mount([item for item in pod.mounts if _no_store(pod, item["name"]) is None])
         if found is not None:
@@ -160,12 +172,33 @@ def _wanted_volume(part: Part, wanted: str, mount: Obj, pod: _Pod) -> tuple[_Use
         return _Use(wanted, ""), {**clone(mount), "name": wanted}
     hit = _resolve(mounts, path, pod.agent)
     if hit is not None:
-        return _Use(wanted, hit.sub_path), None
+        return _use_of(part, mount, hit, pod), None
     found = _claude_mount(mounts) if part.follows_claude else None
     if found is not None:
         return found, None
     _refuse_expression(mounts[0], pod.agent)
     return _Use(wanted, mounts[0].get("subPath") or ""), None
+
+
+def _use_of(part: Part, mount: Obj, hit: Mount, pod: _Pod) -> _Use:
+    """A mount of the owner's as ours: the watcher mounts a parent where its owner does.
+
+    With a sub-path of our making the kubelet would make the folder, as root, before an agent that is not root could.
+    The bridge, which writes, gets its own folder alone.
+    """
+    if not hit.rest or not part.follows_claude:
+        return _Use(hit.volume, "/".join(text for text in (hit.sub_path, hit.rest) if text))
+    above = posixpath.normpath(mount["mountPath"]).removesuffix("/" + hit.rest)
+    others = [item["mountPath"] for item in part.container.get("volumeMounts") or [] if item["name"] != mount["name"]]
+    hidden = next((path for path in (*others, *RESERVED) if _holds(above, path)), None)
+    if hidden is not None:
+        reason = f"from volume {hit.volume}: the watcher would have to mount it there too, and it would hide {hidden}."
+        raise NoPlanError("unsupported_mount", container=pod.agent["name"], path=above or "/", reason=reason)
+    return _Use(hit.volume, hit.sub_path, above=above)
+
+
+def _holds(folder: str, path: str) -> bool:
+    return posixpath.normpath(path) == folder or path.startswith(folder + "/")
 
 
 def _claude_mount(mounts: list[Obj]) -> _Use | None:
@@ -217,9 +250,13 @@ def _mounted(container: Obj, uses: dict[str, _Use], *, read_only: bool) -> Obj:
         use = uses.get(mount["name"])
         if use is None:
             continue
-        joined = "/".join(part for part in (use.sub_path, mount.get("subPath") or "") if part)
+        below = "" if use.above else mount.get("subPath") or ""
+        joined = "/".join(part for part in (use.sub_path, below) if part)
         mount["name"] = use.volume
-        if use.below:
+        mount.pop("subPath", None)
+        if use.above:
+            mount["mountPath"] = use.above
+        elif use.below:
             mount["mountPath"] = posixpath.join(mount["mountPath"], use.below)
         if joined:
             mount["subPath"] = joined

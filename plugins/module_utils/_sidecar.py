@@ -140,8 +140,8 @@ def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, around
         plan = _decide(obj, kind, draft, options, around)
         if plan.outcome == "skipped":
             return plan
-        notes = [note for note in (_secret_note(draft, obj, around), _user_note(draft, snippet)) if note]
-        return plan if plan.outcome == "unchanged" else plan._replace(note=" ".join(notes))
+        notes = (_secret_note(draft, obj, around), _user_note(draft, snippet), _whole_note(draft))
+        return plan if plan.outcome == "unchanged" else plan._replace(note=" ".join(filter(None, notes)))
     except NoPlanError as exc:
         return exc.plan
     except OverrideError as exc:
@@ -197,6 +197,7 @@ class _Draft(t.NamedTuple):
     containers: list[Obj]  # ours, the watcher first
     agent: Obj
     spec: Obj  # the pod spec as it is
+    whole: tuple[str, str] | None  # volume and path where the watcher sees more than the transcripts
 
 
 def _draft(obj: Obj, kind: str, snippet: Snippet, options: Options) -> _Draft:
@@ -225,7 +226,7 @@ def _draft(obj: Obj, kind: str, snippet: Snippet, options: Options) -> _Draft:
         part["containers"] = classic
     if shared.volumes:
         part["volumes"] = shared.volumes
-    return _Draft(_patch(obj, kind, snippet.hash, part), shared.containers, agent, spec)
+    return _Draft(_patch(obj, kind, snippet.hash, part), shared.containers, agent, spec, shared.whole)
 
 
 def _parts(snippet: Snippet, options: Options, overrides: Overrides) -> list[Part]:
@@ -391,6 +392,10 @@ def _user_note(draft: _Draft, snippet: Snippet) -> str:
         return remark("uid_mismatch")
     # The user is then the agent image's, which no object of the API tells.
     return remark("uid_unknown", own=own) if user is None and own is not None else ""
+
+
+def _whole_note(draft: _Draft) -> str:
+    return "" if draft.whole is None else remark("sees_more", volume=draft.whole[0], path=draft.whole[1])
 
 
 # -- the decision -------------------------------------------------------------------------------------------------

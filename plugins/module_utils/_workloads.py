@@ -140,7 +140,8 @@ class Mount(t.NamedTuple):
     """Where a wanted path is found in a container's mounts."""
 
     volume: str
-    sub_path: str  # path inside the volume, "" for its root
+    sub_path: str  # path inside the volume that its owner has mounted, "" for its root
+    rest: str = ""  # from that mount down to the path, "" where the path itself is mounted
 
 
 class UnsupportedMountError(ValueError):
@@ -148,7 +149,7 @@ class UnsupportedMountError(ValueError):
 
 
 def resolve_mount(mounts: list[Obj], path: str) -> Mount | None:
-    """The volume and sub-path that hold `path`: an exact mount, else the nearest parent mount, else None.
+    """The mount that holds `path`: an exact one, else the nearest parent, else None.
 
     Raises UnsupportedMountError when that mount uses subPathExpr: it depends on the other container's environment.
     """
@@ -169,7 +170,7 @@ def resolve_mount(mounts: list[Obj], path: str) -> Mount | None:
     _length, mount, rest = best
     if mount.get("subPathExpr"):
         raise UnsupportedMountError(mount["mountPath"])
-    return Mount(mount["name"], "/".join(part for part in (mount.get("subPath") or "", rest) if part))
+    return Mount(mount["name"], mount.get("subPath") or "", rest)
 
 
 def owned_fields(obj: Obj, manager: str) -> Obj | None:

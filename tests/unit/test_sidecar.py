@@ -213,8 +213,8 @@ def test_owners_volume_is_reused_and_the_agent_not_named(snippet):
     assert [item["name"] for item in spec["volumes"]] == ["discord-state"]
     assert container(plan, "discord-watcher")["volumeMounts"][0] == {
         "name": "home",
-        "mountPath": "/home/agent/.claude",
-        "subPath": "h/.claude",
+        "mountPath": "/home/agent",
+        "subPath": "h",
         "readOnly": True,
     }
 

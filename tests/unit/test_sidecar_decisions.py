@@ -266,7 +266,8 @@ HOME = {"name": "home", "emptyDir": {}}
         ({"mountPath": "/root/.claude", "subPath": "c"}, PATH, "c"),
         ({"mountPath": "/root/.claude/projects"}, f"{PATH}/projects", None),
         ({"mountPath": "/root/.claude/projects/x", "subPath": "y"}, f"{PATH}/projects/x", "y"),
-        ({"mountPath": "/home/agent"}, PATH, ".claude"),
+        ({"mountPath": "/home/agent"}, "/home/agent", None),
+        ({"mountPath": "/home/", "subPath": "users"}, "/home", "users"),
     ],
 )
 def test_agents_own_folder_is_found(mount, path, sub_path, snippet):
@@ -275,6 +276,37 @@ def test_agents_own_folder_is_found(mount, path, sub_path, snippet):
     wanted = {"name": "home", "mountPath": path, "readOnly": True, **({"subPath": sub_path} if sub_path else {})}
     assert transcripts(plan) == wanted
     assert "containers" not in pod_spec(plan.body, "Deployment")
+
+
+def test_parent_is_mounted_whole_and_said(snippet):
+    """DM-123: a sub-path of our making would be made by the kubelet as root, and an agent that is not root would die."""
+    obj = with_mounts([{"name": "home", "mountPath": "/home/agent", "subPath": "h"}], [HOME])
+    plan = plan_present(obj, "Deployment", snippet, NATIVE)
+    assert "sees_more: The watcher sees the whole of volume home that the agent has at /home/agent" in plan.note
+    variables = {item["name"]: item.get("value") for item in container(plan, "discord-watcher")["env"]}
+    assert variables["WORKSPACE_PATH"] == PATH
+    exact = with_mounts([{"name": "home", "mountPath": PATH}], [HOME])
+    assert "sees_more" not in plan_present(exact, "Deployment", snippet, NATIVE).note
+
+
+@pytest.mark.parametrize(
+    ("path", "hides"),
+    [
+        ("/", "/var/lib/discord-watcher"),
+        ("/var", "/var/lib/discord-watcher"),
+        ("/var/lib/discord-watcher", "/var/lib/discord-watcher"),
+        ("/usr", "/usr/local/bin"),
+        ("/etc", "/etc/hosts"),
+    ],
+)
+def test_parent_that_would_hide_what_the_watcher_needs(path, hides, snippet):
+    below = f"{path.rstrip('/')}/x/.claude"
+    for mount in (snippet.watcher["volumeMounts"][0], snippet.agent_mounts[0]):
+        mount["mountPath"] = below
+    plan = plan_present(with_mounts([{"name": "home", "mountPath": path}], [HOME]), "Deployment", snippet, NATIVE)
+    assert (plan.code, plan.body) == ("unsupported_mount", None)
+    assert f"mounts {path} from volume home" in plan.message
+    assert f"hide {hides}." in plan.message
 
 
 @pytest.mark.parametrize(
@@ -307,7 +339,7 @@ def test_secret_at_the_published_path_is_never_read(snippet):
         ([], PATH, None, [{"name": "home", "mountPath": PATH}]),
         ([{"name": "home", "mountPath": "/data", "subPath": "d"}], PATH, "d", None),
         ([{"name": "home", "mountPath": "/data/.claude/projects"}], f"{PATH}/projects", None, None),
-        ([{"name": "home", "mountPath": "/home"}], PATH, "agent/.claude", None),
+        ([{"name": "home", "mountPath": "/home"}], "/home", None, None),
         ([{"name": "other", "mountPath": "/root/.claude"}], PATH, None, [{"name": "home", "mountPath": PATH}]),
     ],
 )

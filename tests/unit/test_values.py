@@ -121,11 +121,11 @@ WANT = "/home/agent/.claude"
         ([{"name": "a", "mountPath": WANT}], Mount("a", "")),
         ([{"name": "a", "mountPath": WANT + "/"}], Mount("a", "")),
         ([{"name": "a", "mountPath": WANT, "subPath": "x/y"}], Mount("a", "x/y")),
-        ([{"name": "a", "mountPath": "/home"}], Mount("a", "agent/.claude")),
-        ([{"name": "a", "mountPath": "/home/agent", "subPath": "h"}], Mount("a", "h/.claude")),
-        ([{"name": "a", "mountPath": "/home"}, {"name": "b", "mountPath": "/home/agent"}], Mount("b", ".claude")),
-        ([{"name": "b", "mountPath": "/home/agent"}, {"name": "a", "mountPath": "/home"}], Mount("b", ".claude")),
-        ([{"name": "a", "mountPath": "/"}], Mount("a", "home/agent/.claude")),
+        ([{"name": "a", "mountPath": "/home"}], Mount("a", "", "agent/.claude")),
+        ([{"name": "a", "mountPath": "/home/agent", "subPath": "h"}], Mount("a", "h", ".claude")),
+        ([{"name": "a", "mountPath": "/home"}, {"name": "b", "mountPath": "/home/agent"}], Mount("b", "", ".claude")),
+        ([{"name": "b", "mountPath": "/home/agent"}, {"name": "a", "mountPath": "/home"}], Mount("b", "", ".claude")),
+        ([{"name": "a", "mountPath": "/"}], Mount("a", "", "home/agent/.claude")),
     ],
 )
 def test_mount_that_holds_a_path_is_found(mounts, hit):

@@ -58,8 +58,8 @@ def test_restricted_namespace(api: DryRuns):
     [
         (mounting("/home/agent/.claude"), {"name": "own"}),
         (mounting("/home/agent/.claude", subPath="a"), {"name": "own", "subPath": "a"}),
-        (mounting("/home/agent"), {"name": "own", "subPath": ".claude"}),
-        (mounting("/home/", subPath="users"), {"name": "own", "subPath": "users/agent/.claude"}),
+        (mounting("/home/agent"), {"name": "own", "mountPath": "/home/agent"}),
+        (mounting("/home/", subPath="users"), {"name": "own", "mountPath": "/home", "subPath": "users"}),
         (mounting("/root/.claude"), {"name": "own"}),
         (mounting("/root/.claude/projects/x"), {"name": "own", "mountPath": "/home/agent/.claude/projects/x"}),
         (mounting("/home/agent/.claude-other"), {"name": "discord-transcripts"}),
@@ -182,6 +182,7 @@ LEFT_ALONE = {
         agent(volumeMounts=[{"name": "own", "mountPath": "/home/agent/.claude"}])
         | {"volumes": [{"name": "own", "emptyDir": {}}, {"name": "second", "emptyDir": {}}]},
         "adm-agents", {PREFIX + "transcript-volume": "second"}, None),
+    "parent-is-the-root": (mounting("/"), "adm-agents", {}, None),
     "pod-resources": ({**BARE, "resources": {"requests": {"cpu": "1m"}}}, "adm-agents", {}, None),
     "windows": ({**BARE, "os": {"name": "windows"}}, "adm-agents", {}, None),
     "trial-of-somebody": (BARE, "adm-agents", {}, {PREFIX + "monitor": "true", PREFIX + "trial": "none"}),

@@ -104,10 +104,14 @@ def test_the_owners_containers_were_not_touched(story, kind, name):
 def test_watcher_and_agent_see_the_same_files(story, kind, name):
     """The agent's own volume where it mounts the path or a parent of it, else ours; read-only for the watcher."""
     spec = template_spec(story.injected[kind, name])
-    (seen,) = [m for m in named(spec, "discord-watcher")["volumeMounts"] if m["mountPath"] == "/home/agent/.claude"]
+    (seen,) = [m for m in named(spec, "discord-watcher")["volumeMounts"] if m["name"] != "discord-state"]
     agent = named(spec, "agent")["volumeMounts"]
-    expected = {"mounts-the-path": ("work", "claude"), "mounts-its-parent": ("home", ".claude")}
-    assert (seen["name"], seen.get("subPath", "")) == expected.get(name, ("discord-transcripts", ""))
+    path = "/home/agent/.claude"
+    parent = ("home", "/home/agent", "")
+    expected = {"mounts-the-path": ("work", path, "claude"), "mounts-its-parent": parent, "home-of-one-user": parent}
+    assert (seen["name"], seen["mountPath"], seen.get("subPath", "")) == expected.get(
+        name, ("discord-transcripts", path, "")
+    )
     assert seen["readOnly"] is True
     assert seen["name"] in [m["name"] for m in agent]
 

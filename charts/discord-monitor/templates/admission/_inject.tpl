@@ -41,6 +41,17 @@
 {{- $_ = set . "mounts" $mounts -}}
 {{- end -}}
 
+{{/* discord-monitor.admissionUnhidden: paths in the watcher above which no volume of the agent's is mounted, as a CEL list:
+     its other mounts, its program, and what the kubelet mounts by itself. Context: what discord-monitor.admissionParts has set. */}}
+{{- define "discord-monitor.admissionUnhidden" -}}
+{{- $paths := list "/etc/hosts" "/opt/orchestrator-platform" "/run/secrets" "/usr/local/bin" "/var/run/secrets/kubernetes.io/serviceaccount" -}}
+{{- $shared := (first .mounts).name -}}
+{{- range .watcher.volumeMounts -}}
+{{- if ne .name $shared }}{{ $paths = append $paths (clean .mountPath) }}{{ end -}}
+{{- end -}}
+{{- $paths | uniq | toJson -}}
+{{- end -}}
+
 {{/* discord-monitor.admissionOverrides: the annotations a pod may carry, each with the CEL that accepts its value ("v"), and
      where it goes in the watcher. Put into `overrides` of the given dictionary.
      Context: what discord-monitor.admissionParts has set. */}}
