@@ -6,7 +6,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj, clone, dig
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    ANNOTATION_HASH,
+    Obj,
+    clone,
+    dig,
+)
 
 # Set by the Job controller and its defaults on the template and the selector; the new Job gets its own.
 _GENERATED = (
@@ -29,6 +34,15 @@ def has_begun(job: Obj) -> bool:
         return True
     ended = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
     return any(item.get("type") in ended and item.get("status") == "True" for item in status.get("conditions") or [])
+
+
+def made_with_sidecar(job: Obj, manager: str) -> bool:
+    """Whether that manager made the Job, sidecar included: a creation is recorded as Update, not as Apply."""
+    for entry in dig(job, "metadata", "managedFields") or []:
+        if entry.get("manager") == manager and entry.get("operation") == "Update" and not entry.get("subresource"):
+            notes = dig(entry, "fieldsV1", "f:spec", "f:template", "f:metadata", "f:annotations") or {}
+            return "f:" + ANNOTATION_HASH in notes
+    return False
 
 
 def reason_to_keep(job: Obj) -> str | None:

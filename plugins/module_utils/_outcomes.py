@@ -193,8 +193,8 @@ NOTES: dict[str, str] = {
     "uid_unknown": "The workload names no runAsUser for its agent, so the watcher runs as user {own}: files of "
     "mode 0600 stay unread unless the agent has that user too; securityContext.runAsUser makes both the same.",
     "secret_missing": "Secret {secret}, from which container {container} reads, is not in namespace {namespace} yet.",
-    "sees_more": "The watcher sees the whole of volume {volume} that the agent has at {path}, read-only: a folder of it "
-    "could only be mounted alone by letting the kubelet make it as root, where the agent then could not write. A "
+    "sees_more": "The watcher sees the whole of volume {volume} that the agent has at {path}, read-only: a folder of "
+    "it could only be mounted alone by letting the kubelet make it as root, where the agent then could not write. A "
     "volume for the transcripts alone, named by orchestrator.platform/transcript-volume, narrows it.",
     "mount_held": "The agent's mounts at {paths} have become their owner's, while the API server still counts the "
     "items as ours: we keep holding them, since they would go with us.",

@@ -14,7 +14,12 @@ import typing as t
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers, gives_up, project
-from ansible_collections.orchestrator.platform.plugins.module_utils._jobs import has_begun, reason_to_keep, renewed
+from ansible_collections.orchestrator.platform.plugins.module_utils._jobs import (
+    has_begun,
+    made_with_sidecar,
+    reason_to_keep,
+    renewed,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._merge import merged
 from ansible_collections.orchestrator.platform.plugins.module_utils._mounting import (
     Claims,
@@ -152,6 +157,8 @@ def plan_absent(obj: Obj, kind: str) -> Plan:
     """What takes away everything we own: an apply without items, but for mounts that have become their owner's."""
     fields = owned_fields(obj, FIELD_MANAGER)
     if fields is None:
+        if _made_here(obj, kind):
+            return answer("job_immutable", advice="the sidecar cannot be taken out of it; delete it or let it end.")
         return answer("absent")
     body = _identity(obj, kind)
     held = {item["name"]: taken_over(item, _claims(obj, kind)) for item in pod_spec(obj, kind).get("containers") or []}
@@ -171,6 +178,10 @@ def _claims(obj: Obj, kind: str) -> Claims:
 
 def _is_ours(obj: Obj) -> bool:
     return owned_fields(obj, FIELD_MANAGER) is not None
+
+
+def _made_here(obj: Obj, kind: str) -> bool:
+    return kind == "Job" and made_with_sidecar(obj, FIELD_MANAGER)
 
 
 def owned_view(obj: Obj) -> Obj:
@@ -209,11 +220,14 @@ def _draft(obj: Obj, kind: str, snippet: Snippet, options: Options) -> _Draft:
     agent = _agent_container(obj, kind, spec, ours, options)
     parts = _parts(snippet, options, overrides)
     shared = share(parts, agent, spec, _claims(obj, kind))
+    made_here = _made_here(obj, kind)
     for container in shared.containers:
         _adopt_user(container, agent, spec)
-        _refuse_foreign_name(container, spec, fields, kind, included=container is shared.containers[0])
+        if not made_here:
+            _refuse_foreign_name(container, spec, fields, kind, included=container is shared.containers[0])
         _refuse_port_conflict(container, spec, ours)
-    _refuse_foreign_volume(shared, spec, fields, kind)
+    if not made_here:
+        _refuse_foreign_volume(shared, spec, fields, kind)
     # The agent comes first: new items go where the patch lists them, and the first container is kubectl's default.
     mounts = shared.agent_mounts
     classic: list[Obj] = [{"name": agent["name"], "volumeMounts": mounts}] if mounts else []
@@ -406,6 +420,8 @@ def _decide(obj: Obj, kind: str, draft: _Draft, options: Options, around: Surrou
     fields = owned_fields(obj, FIELD_MANAGER)
     if fields is not None and covers(obj.get("spec"), spec) and not gives_up(fields, {"spec": spec}):
         return answer("unchanged")
+    if _made_here(obj, kind) and covers(obj.get("spec"), spec):
+        return answer("unchanged")
     if kind in ("Job", "CronJob") and not options.native:
         return answer("job_needs_native")
     if kind == "Job" and not options.new:
@@ -418,6 +434,8 @@ def _decide_job(obj: Obj, spec: Obj, options: Options, around: Surroundings) -> 
     if has_begun(obj):
         return answer("job_next_run")
     advice = reason_to_keep(obj)
+    if _made_here(obj, "Job"):
+        advice = "it was made with an older sidecar or other settings; delete it, and its next one can come with these."
     if advice is None and not options.recreate_jobs:
         advice = "nothing of it has run, so that recreate_jobs would make it anew with the sidecar."
     if advice is not None:

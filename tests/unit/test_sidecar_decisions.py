@@ -10,12 +10,15 @@ import time
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
+    FIELD_MANAGER,
     Options,
     Surroundings,
+    plan_absent,
     plan_present,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, dig, pod_spec
 
+from .conftest import fields_of
 from .strategies import of_kind
 from .test_sidecar import NATIVE, apply, container, workload
 
@@ -86,12 +89,42 @@ def test_renewed_job_is_the_owners_with_the_sidecar(snippet):
     assert template["spec"]["containers"][0]["image"] == "x:1"
 
 
-def test_renewed_job_is_included_afterwards(snippet):
-    """The second run finds its own work and sends nothing."""
-    again = {**plan_present(job(), "Job", snippet, RECREATE).recreate, "status": {"active": 1}}
-    again["metadata"]["uid"] = "new"
-    plan = plan_present(again, "Job", snippet, RECREATE)
+def made_anew(snippet, **status: object) -> dict:
+    """The Job as the API server records it after our creation: by Update, the whole of it ours."""
+    made = plan_present(job(), "Job", snippet, RECREATE).recreate
+    entry = {"manager": FIELD_MANAGER, "operation": "Update", "fieldsV1": fields_of(made)}
+    return {**made, "metadata": {**made["metadata"], "uid": "new", "managedFields": [entry]}, "status": status}
+
+
+@pytest.mark.parametrize("status", [{}, {"active": 1}, {"conditions": [{"type": "Complete", "status": "True"}]}])
+def test_renewed_job_is_unchanged_afterwards(status, snippet):
+    """D5: the second run finds its own work and sends nothing."""
+    plan = plan_present(made_anew(snippet, **status), "Job", snippet, RECREATE)
+    assert (plan.outcome, plan.code, plan.body, plan.recreate) == ("unchanged", "unchanged", None, None)
+
+
+@pytest.mark.parametrize(("status", "code"), [({}, "job_immutable"), ({"active": 1}, "job_next_run")])
+def test_renewed_job_cannot_follow_a_new_snippet(status, code, snippet):
+    for newer in (snippet._replace(hash="b" * 64), snippet._replace(watcher={**snippet.watcher, "image": "x:2"})):
+        plan = plan_present(made_anew(snippet, **status), "Job", newer, RECREATE)
+        assert (plan.outcome, plan.code, plan.recreate) == ("skipped", code, None)
+
+
+def test_sidecar_of_a_renewed_job_stays_and_is_said(snippet):
+    """D1: what cannot be taken away is never called absent."""
+    plan = plan_absent(made_anew(snippet), "Job")
+    assert (plan.outcome, plan.code, plan.body) == ("skipped", "job_immutable", None)
+    assert "cannot be taken out of it; delete it or let it end." in plan.message
+    assert plan_absent(job(), "Job").code == "absent"
+
+
+def test_job_of_an_owner_with_the_watcher_is_included(snippet):
+    """The same Job made by somebody else is left to its owner."""
+    obj = made_anew(snippet)
+    obj["metadata"]["managedFields"][0]["manager"] = "kubectl-create"
+    plan = plan_present(obj, "Job", snippet, RECREATE)
     assert (plan.code, plan.note) == ("included", "")
+    assert plan_absent(obj, "Job").code == "absent"
 
 
 def test_manual_selector_stays(snippet):
