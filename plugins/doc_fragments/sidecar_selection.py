@@ -57,8 +57,7 @@ options:
     default: false
   container:
     description:
-      - Name of the agent's container in all selected workloads. Without it the annotation decides, else the first
-        container is taken.
+      - Name of the agent's container in the selected workloads, else the first one. A workload's own annotation wins.
     type: str
   overrides:
     description:

@@ -86,7 +86,7 @@ class Options(t.NamedTuple):
 
     native: bool
     bridge: bool
-    container: str | None = None  # name of the agent's container; None: annotation, else the first
+    container: str | None = None  # name of the agent's container, else the first; an annotation wins
     overrides: Overrides = NONE
     recreate_jobs: bool = False
     new: bool = False  # objects are manifests that no cluster holds yet, so that even Jobs and Pods are open to change
@@ -290,9 +290,9 @@ def _identity(obj: Obj, kind: str) -> Obj:
 def _agent_container(obj: Obj, kind: str, spec: Obj, ours: set[str], options: Options) -> Obj:
     candidates: list[Obj] = [item for item in spec.get("containers") or [] if item["name"] not in ours]
     wanted = (
-        options.container
-        or annotation(pod_template(obj, kind), ANNOTATION_CONTAINER)
+        annotation(pod_template(obj, kind), ANNOTATION_CONTAINER)
         or annotation(obj, ANNOTATION_CONTAINER)
+        or options.container
     )
     for item in candidates:
         if wanted is None or item["name"] == wanted:

@@ -286,6 +286,18 @@ def test_foreign_volume_of_our_name(snippet):
     assert plan_present(obj, "Deployment", snippet, NATIVE).code == "injected"
 
 
+@pytest.mark.parametrize(("place", "agent"), [("template", "second"), ("workload", "second"), (None, "agent")])
+def test_annotation_names_the_container_before_the_option(place, agent, snippet):
+    """DM-120: settings of one workload win over those of the run."""
+    obj = workload("plain")
+    pod_spec(obj, "Deployment")["containers"].append({"name": "second", "image": "x:1"})
+    if place is not None:
+        holder = obj if place == "workload" else obj["spec"]["template"]
+        holder.setdefault("metadata", {})["annotations"] = {"orchestrator.platform/container": "second"}
+    plan = plan_present(obj, "Deployment", snippet, NATIVE._replace(container="agent"))
+    assert [item["name"] for item in pod_spec(plan.body, "Deployment")["containers"]] == [agent]
+
+
 # -- volumes --------------------------------------------------------------------------------------------------------
 
 HOME = {"name": "home", "emptyDir": {}}
