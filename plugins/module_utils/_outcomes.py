@@ -196,6 +196,7 @@ NOTES: dict[str, str] = {
     "sees_more": "The watcher sees the whole of volume {volume} that the agent has at {path}, read-only: a folder of "
     "it could only be mounted alone by letting the kubelet make it as root, where the agent then could not write. A "
     "volume for the transcripts alone, named by orchestrator.platform/transcript-volume, narrows it.",
+    "unknown_annotation": "Nothing reads {names}; docs/sidecar-settings.md has the annotations that count.",
     "mount_held": "The agent's mounts at {paths} have become their owner's, while the API server still counts the "
     "items as ours: we keep holding them, since they would go with us.",
     "included_differs": "It differs from the published snippet in: {fields}.",

@@ -18,12 +18,17 @@ from collections.abc import Mapping
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    ANNOTATION_ADDED,
+    ANNOTATION_CONTAINER,
+    ANNOTATION_HASH,
+    ANNOTATION_INJECT,
     PREFIX,
     Json,
     Obj,
     clone,
     dig,
     pod_template,
+    unclear_opt_out,
 )
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -66,6 +71,7 @@ class Overrides(t.NamedTuple):
 
 NONE = Overrides()
 ANNOTATIONS = {PREFIX + field.replace("_", "-"): field for field in Overrides._fields}
+_READ = {*ANNOTATIONS, ANNOTATION_INJECT, ANNOTATION_CONTAINER, ANNOTATION_HASH, ANNOTATION_ADDED}
 
 
 def parse_overrides(given: Mapping[str, Json] | None, *, names: Mapping[str, str] | None = None) -> Overrides:
@@ -108,6 +114,23 @@ def overrides_of(obj: Obj, kind: str, base: Overrides = NONE) -> Overrides:
         return base
     own = parse_overrides(found, names={field: f"annotation {name}" for name, field in ANNOTATIONS.items()})
     return base._replace(**{field: value for field, value in own._asdict().items() if value is not None})
+
+
+def refuse_unclear_opt_out(obj: Obj, kind: str, namespace: Obj | None) -> None:
+    """Raise OverrideError where somebody may have meant to keep the sidecar out, by another word than false."""
+    for where, holder in (("pod template", pod_template(obj, kind)), ("workload", obj), ("namespace", namespace)):
+        value = unclear_opt_out(holder)
+        if value is not None:
+            raise OverrideError(
+                f"Annotation {ANNOTATION_INJECT} of the {where} is {_shown(value)}: write false to keep the sidecar "
+                "out, or true, or remove it."
+            )
+
+
+def unknown_annotations(obj: Obj, kind: str) -> list[str]:
+    """Annotations of the workload under our prefix that nothing reads, perhaps mistyped."""
+    given = {name for place in (pod_template(obj, kind), obj) for name in dig(place, "metadata", "annotations") or {}}
+    return sorted(name for name in given if name.startswith(PREFIX) and name not in _READ)
 
 
 def apply_overrides(watcher: Obj, overrides: Overrides) -> Obj:

@@ -41,6 +41,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._overrides i
     Overrides,
     apply_overrides,
     overrides_of,
+    refuse_unclear_opt_out,
+    unknown_annotations,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._pod_security import (
     enforced_level,
@@ -141,11 +143,17 @@ def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, around
     if skip is not None:
         return skip
     try:
+        refuse_unclear_opt_out(obj, kind, around.namespace)
         draft = _draft(obj, kind, snippet, options)
         plan = _decide(obj, kind, draft, options, around)
         if plan.outcome == "skipped":
             return plan
-        notes = (_secret_note(draft, obj, around), _user_note(draft, snippet), _whole_note(draft))
+        notes = (
+            _secret_note(draft, obj, around),
+            _user_note(draft, snippet),
+            _whole_note(draft),
+            _unknown_note(obj, kind),
+        )
         return plan if plan.outcome == "unchanged" else plan._replace(note=" ".join(filter(None, notes)))
     except NoPlanError as exc:
         return exc.plan
@@ -410,6 +418,11 @@ def _user_note(draft: _Draft, snippet: Snippet) -> str:
 
 def _whole_note(draft: _Draft) -> str:
     return "" if draft.whole is None else remark("sees_more", volume=draft.whole[0], path=draft.whole[1])
+
+
+def _unknown_note(obj: Obj, kind: str) -> str:
+    names = unknown_annotations(obj, kind)
+    return remark("unknown_annotation", names=", ".join(names)) if names else ""
 
 
 # -- the decision -------------------------------------------------------------------------------------------------

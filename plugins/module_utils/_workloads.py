@@ -112,6 +112,12 @@ def opted_out(*objects: Obj | None) -> bool:
     return any((annotation(obj, ANNOTATION_INJECT) or "").strip().lower() == "false" for obj in objects)
 
 
+def unclear_opt_out(obj: Obj | None) -> str | None:
+    """The value of an annotation `orchestrator.platform/inject` that is neither true nor false, else None."""
+    value = annotation(obj, ANNOTATION_INJECT)
+    return value if value is not None and value.strip().lower() not in ("true", "false") else None
+
+
 def controller_of(obj: Obj) -> Obj | None:
     """The owner reference of the controller that would undo our change, if there is one."""
     for owner in dig(obj, "metadata", "ownerReferences") or []:

@@ -298,6 +298,37 @@ def test_annotation_names_the_container_before_the_option(place, agent, snippet)
     assert [item["name"] for item in pod_spec(plan.body, "Deployment")["containers"]] == [agent]
 
 
+@pytest.mark.parametrize("value", ["no", "off", "0", "", "flase", '"false"'])
+@pytest.mark.parametrize("place", ["template", "workload", "namespace"])
+def test_opt_out_that_is_neither_true_nor_false_sends_nothing(place, value, snippet):
+    """D18: who writes `inject` may mean to keep the sidecar out, so an unclear word is asked about."""
+    obj, namespace = workload("plain"), {"metadata": {"name": "n"}}
+    holder = {"template": obj["spec"]["template"], "workload": obj, "namespace": namespace}[place]
+    holder.setdefault("metadata", {})["annotations"] = {"orchestrator.platform/inject": value}
+    plan = plan_present(obj, "Deployment", snippet, NATIVE, Surroundings(namespace))
+    assert (plan.code, plan.body) == ("invalid_override", None)
+    assert f"/inject of the {'pod template' if place == 'template' else place} is {value!r}" in plan.message
+    holder["metadata"]["annotations"] = {"orchestrator.platform/inject": " True "}
+    assert plan_present(obj, "Deployment", snippet, NATIVE, Surroundings(namespace)).code == "injected"
+
+
+def test_annotation_that_nothing_reads_is_said(snippet):
+    obj = workload("plain")
+    known = {
+        "orchestrator.platform/container": "agent",
+        "orchestrator.platform/log-level": "debug",
+        "example.org/x": "y",
+    }
+    obj["metadata"]["annotations"] = dict(known)
+    assert "unknown_annotation" not in plan_present(obj, "Deployment", snippet, NATIVE).note
+    obj["metadata"]["annotations"] |= {
+        "orchestrator.platform/injekt": "false",
+        "orchestrator.platform/loglevel": "debug",
+    }
+    note = plan_present(obj, "Deployment", snippet, NATIVE).note
+    assert "unknown_annotation: Nothing reads orchestrator.platform/injekt, orchestrator.platform/loglevel;" in note
+
+
 # -- volumes --------------------------------------------------------------------------------------------------------
 
 HOME = {"name": "home", "emptyDir": {}}

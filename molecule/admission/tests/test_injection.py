@@ -164,6 +164,7 @@ VOLUMES = {"secret": {"secretName": "x"}, "configMap": {"name": "x"}, "projected
 # Why a pod gets no sidecar: (spec, namespace, annotations, labels)
 LEFT_ALONE = {
     "opt-out": (BARE, "adm-agents", {PREFIX + "inject": " FALSE"}, None),
+    **{f"unclear-{word!r}": (BARE, "adm-agents", {PREFIX + "inject": word}, None) for word in ("no", "0", "")},
     "namespace-opt-out": (BARE, "adm-out", {}, None),
     "no-label": (BARE, "adm-agents", {}, {"app": "x"}),
     "label-false": (BARE, "adm-agents", {}, {PREFIX + "monitor": "false"}),
