@@ -71,6 +71,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     owned_fields,
     pod_spec,
     pod_template,
+    ports_of,
     top_owner,
 )
 
@@ -375,9 +376,9 @@ def _refuse_port_conflict(container: Obj, spec: Obj, ours: set[str]) -> None:
     for _place, other in containers_of(spec):
         if other.get("name") in ours:
             continue
-        for port in other.get("ports") or []:
-            if port.get("containerPort") in mine:
-                raise NoPlanError("port_conflict", container=other["name"], port=port["containerPort"])
+        for port in ports_of(other):
+            if port in mine:
+                raise NoPlanError("port_conflict", container=other["name"], port=port)
 
 
 def secret_references(container: Obj) -> set[str]:

@@ -24,6 +24,8 @@ ANNOTATION_ADDED = PREFIX + "added"  # in manifests that no server keeps field s
 # reading containers[] alone misses both.
 CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
 
 class Kind(t.NamedTuple):
     """One kind: its REST place, where its pod template sits, and whether that may be changed in place."""
@@ -99,6 +101,20 @@ def containers_of(spec: Obj) -> Iterator[tuple[str, Obj]]:
 def find_container(spec: Obj, name: str) -> tuple[str, Obj] | None:
     """The first container of that name in any of the three lists."""
     return next(((place, item) for place, item in containers_of(spec) if item.get("name") == name), None)
+
+
+def ports_of(container: Obj) -> Iterator[int]:
+    """Ports that a container says it listens on: declared, or asked by number in its probes and lifecycle hooks."""
+    for port in container.get("ports") or []:
+        yield port["containerPort"]
+    hooks = container.get("lifecycle") or {}
+    askers = [container.get(name) for name in _PROBES] + [hooks.get(name) for name in ("postStart", "preStop")]
+    for asker in askers:
+        for way in ("httpGet", "tcpSocket", "grpc"):
+            asked = (asker or {}).get(way) or {}
+            # One with a host asks somebody else; a name is one of the declared ports.
+            if isinstance(asked.get("port"), int) and not asked.get("host"):
+                yield asked["port"]
 
 
 def annotation(obj: Obj | None, name: str) -> str | None:

@@ -329,6 +329,37 @@ def test_annotation_that_nothing_reads_is_said(snippet):
     assert "unknown_annotation: Nothing reads orchestrator.platform/injekt, orchestrator.platform/loglevel;" in note
 
 
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        *(
+            ({probe: {way: {"port": 8080}}}, "port_conflict")
+            for probe in PROBES
+            for way in ("httpGet", "tcpSocket", "grpc")
+        ),
+        *(({"lifecycle": {hook: {"httpGet": {"port": 8080}}}}, "port_conflict") for hook in ("postStart", "preStop")),
+        ({"lifecycle": {"preStop": {"tcpSocket": {"port": 8080}}}}, "port_conflict"),
+        ({"livenessProbe": {"httpGet": {"port": 9090}}}, "injected"),
+        ({"livenessProbe": {"httpGet": {"port": 8080, "host": "192.0.2.1"}}}, "injected"),
+        (
+            {"livenessProbe": {"httpGet": {"port": "8080x"}}, "readinessProbe": {"exec": {"command": ["true"]}}},
+            "injected",
+        ),
+    ],
+)
+def test_port_that_a_probe_asks_is_in_use(fields, code, snippet):
+    """DM-120: an agent need not declare the port that its own probe asks."""
+    obj = workload("plain")
+    pod_spec(obj, "Deployment")["containers"][0].update(fields)
+    plan = plan_present(obj, "Deployment", snippet, NATIVE)
+    assert plan.code == code
+    if code == "port_conflict":
+        assert "Container agent already uses port 8080" in plan.message
+
+
 # -- volumes --------------------------------------------------------------------------------------------------------
 
 HOME = {"name": "home", "emptyDir": {}}

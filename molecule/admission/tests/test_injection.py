@@ -171,6 +171,8 @@ LEFT_ALONE = {
     "namespace-not-selected": (BARE, "adm-plain", {}, None),
     "host-network": ({**BARE, "hostNetwork": True}, "adm-agents", {}, None),
     "port-taken": (agent(ports=[{"containerPort": 8080}]), "adm-agents", {}, None),
+    "port-probed": (agent(livenessProbe={"tcpSocket": {"port": 8080}}), "adm-agents", {}, None),
+    "port-hooked": (agent(lifecycle={"preStop": {"httpGet": {"port": 8080}}}), "adm-agents", {}, None),
     "port-taken-by-sidecar": (
         {**BARE, "initContainers": [{"name": "i", "image": "i", "restartPolicy": "Always", "ports": [{"containerPort": 8080}]}]},
         "adm-agents", {}, None),
