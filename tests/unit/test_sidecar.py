@@ -285,8 +285,6 @@ def test_annotation_names_the_agents_container(snippet):
     obj = workload("two-containers")
     plan = plan_present(obj, "Deployment", snippet, NATIVE)
     assert pod_spec(plan.body, "Deployment")["containers"][0]["name"] == "second"
-    explicit = plan_present(obj, "Deployment", snippet, Options(native=True, bridge=False, container="first"))
-    assert pod_spec(explicit.body, "Deployment")["containers"][0]["name"] == "first"
 
 
 def injected(snippet, name: str = "plain") -> dict:
