@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity
+from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import WEBHOOK_ENV
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     ANNOTATION_ADDED,
     ANNOTATION_CONTAINER,
@@ -32,7 +33,6 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 )
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
-WEBHOOK_ENV = "DISCORD_WEBHOOK_URL"
 LEAST_MEMORY = 2**20  # below one mebibyte no program starts; `64m` is 0.064 bytes and stands for a mistyped 64Mi
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"

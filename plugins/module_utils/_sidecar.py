@@ -37,7 +37,6 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes im
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import (
     NONE,
-    WEBHOOK_ENV,
     Overrides,
     apply_overrides,
     overrides_of,
@@ -49,7 +48,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._pod_securit
     pod_security_violation,
     runs_on_windows,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import Snippet
+from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import WEBHOOK_ENV, Snippet
 from ansible_collections.orchestrator.platform.plugins.module_utils._versions import (
     NATIVE_SIDECARS,
     Version,

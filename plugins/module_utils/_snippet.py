@@ -11,11 +11,12 @@ import json
 import typing as t
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json, Obj, dig
 
 WATCHER = "discord-watcher"
 BRIDGE = "input-bridge"
 SCHEMA = 1
+WEBHOOK_ENV = "DISCORD_WEBHOOK_URL"
 
 _LISTS = ("volumes", "agentVolumeMounts", "bridgeVolumes", "bridgeAgentVolumeMounts")
 
@@ -42,6 +43,21 @@ def hash_of(document: Obj) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def literal_webhooks(document: Json) -> list[str]:
+    """Webhook URLs that stand in a snippet as they are, of any shape, to be refused and kept out of every output."""
+    lists = [dig(document, name, "env") for name in ("watcher", "bridge")]
+    entries = [entry for items in lists if isinstance(items, list) for entry in items]
+    return [str(entry["value"]) for entry in entries if dig(entry, "name") == WEBHOOK_ENV and dig(entry, "value")]
+
+
+def hide_literals(module: Foreign) -> None:
+    """Keep URLs in the option `snippet`, which is refused then, out of the arguments that -vvv prints."""
+    found = literal_webhooks(module.params["snippet"])
+    if found:
+        # kubernetes.core wraps Ansible's own module.
+        getattr(module, "_module", module).no_log_values.update(found)
+
+
 def parse_snippet(document: Json, *, published_hash: str | None = None) -> Snippet:
     """Check the shape and give it types; raises SnippetError naming the part that is wrong."""
     if not isinstance(document, dict):
@@ -56,6 +72,11 @@ def parse_snippet(document: Json, *, published_hash: str | None = None) -> Snipp
         raise SnippetError("The snippet holds no watcher: set discord.monitoring.enabled in the chart's values.")
     if bridge is not None and (not isinstance(bridge, dict) or not bridge.get("name")):
         raise SnippetError("The snippet's bridge is neither null nor a container.")
+    if literal_webhooks(document):
+        raise SnippetError(
+            f"The snippet holds the webhook URL itself in {WEBHOOK_ENV}, and everyone who may read a workload could "
+            "read it: put it into a Secret and refer to that with valueFrom.secretKeyRef."
+        )
     lists: dict[str, list[Obj]] = {}
     for key in _LISTS:
         value = document.get(key) or []

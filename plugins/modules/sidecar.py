@@ -219,6 +219,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._cluster imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._injection import Run
 from ansible_collections.orchestrator.platform.plugins.module_utils._selection import SELECTION_SPEC
+from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import hide_literals
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -241,6 +242,7 @@ def main() -> None:
         supports_check_mode=True,
         mutually_exclusive=[("snippet", "snippet_from")],
     )
+    hide_literals(module)
     try:
         result = Run(module, Cluster(module, threads=module.params["threads"])).result()
     except PlatformError as exc:  # the only place where an error becomes a failed task

@@ -206,6 +206,7 @@ from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import An
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._selection import SELECTION_SPEC
+from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import hide_literals
 from ansible_collections.orchestrator.platform.plugins.module_utils._survey import FileSurvey, Survey
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS
 
@@ -226,6 +227,7 @@ def main() -> None:
         supports_check_mode=True,
         mutually_exclusive=[("snippet", "snippet_from")],
     )
+    hide_literals(module)
     params = module.params
 
     def cluster() -> Cluster:

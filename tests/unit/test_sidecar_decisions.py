@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import copy
 import time
+import types
 
 import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
     FIELD_MANAGER,
@@ -16,9 +18,14 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar imp
     plan_absent,
     plan_present,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import (
+    hide_literals,
+    literal_webhooks,
+    parse_snippet,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, dig, pod_spec
 
-from .conftest import fields_of
+from .conftest import WEBHOOK, fields_of
 from .strategies import of_kind
 from .test_sidecar import NATIVE, apply, container, workload
 
@@ -358,6 +365,27 @@ def test_port_that_a_probe_asks_is_in_use(fields, code, snippet):
     assert plan.code == code
     if code == "port_conflict":
         assert "Container agent already uses port 8080" in plan.message
+
+
+@pytest.mark.parametrize("place", ["watcher", "bridge"])
+def test_webhook_that_stands_in_the_snippet_is_refused_and_hidden(place, snippet_document):
+    """D6: a credential comes from a Secret, and a refused one is in no output at any verbosity."""
+    assert literal_webhooks(snippet_document) == []
+    env = snippet_document[place]["env"]
+    env[:] = [{"name": "DISCORD_WEBHOOK_URL", "value": WEBHOOK}, *env[1:]]
+    module = types.SimpleNamespace(no_log_values=set())
+    hide_literals(types.SimpleNamespace(params={"snippet": snippet_document}, _module=module))
+    assert module.no_log_values == {WEBHOOK}
+    with pytest.raises(SnippetError, match=r"valueFrom\.secretKeyRef") as caught:
+        parse_snippet(snippet_document)
+    assert WEBHOOK not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "document", [None, "x", [], {"watcher": 1}, {"watcher": {"env": {"a": 1}}}, {"bridge": {"env": [1]}}]
+)
+def test_hiding_takes_any_shape(document):
+    assert literal_webhooks(document) == []
 
 
 # -- volumes --------------------------------------------------------------------------------------------------------

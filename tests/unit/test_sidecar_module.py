@@ -198,7 +198,7 @@ def test_bridge_that_is_not_published_is_refused(snippet_document):
 
 
 def test_diff_shows_our_fields_and_no_secret(snippet_document):
-    snippet_document["watcher"]["env"][0] = {"name": "DISCORD_WEBHOOK_URL", "value": WEBHOOK}
+    snippet_document["watcher"]["env"].append({"name": "SECOND_WEBHOOK", "value": WEBHOOK})
     result = run(FakeCluster(snippet_document), names=["plain"], diff=True)
     (shown,) = result["diff"]
     assert shown["before"] == ""
