@@ -54,8 +54,8 @@ def hide_literals(module: Foreign) -> None:
     """Keep URLs in the option `snippet`, which is refused then, out of the arguments that -vvv prints."""
     found = literal_webhooks(module.params["snippet"])
     if found:
-        # kubernetes.core wraps Ansible's own module.
-        getattr(module, "_module", module).no_log_values.update(found)
+        wrapped: Foreign = getattr(module, "_module", module)  # kubernetes.core wraps Ansible's own module
+        wrapped.no_log_values.update(found)
 
 
 def parse_snippet(document: Json, *, published_hash: str | None = None) -> Snippet:
