@@ -189,7 +189,7 @@ def essence(obj: Json) -> Json:
     kept = {
         "uid": meta["uid"],
         "labels": meta.get("labels"),
-        "annotations": annotations,
+        "annotations": _annotations(obj),
         "ownerReferences": meta.get("ownerReferences"),
     }
     # As text: the order of every list and key counts.
