@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces, check_object_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import Plan, answer, sentence
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
@@ -124,6 +125,11 @@ class Selection:
     def read(self, *, present: bool) -> Reading:
         """Namespaces, and where a sidecar is to be present also its snippet and form, all at once."""
         names = list(dict.fromkeys(self.params["namespaces"]))
+        if not names:
+            raise PlatformError("namespaces is empty, so that nothing is selected: name at least one namespace.")
+        check_namespaces(names, "namespaces")
+        if present:
+            self._check_place()
         parts: list[Callable[[], t.Any]] = [lambda name=name: self._namespace(name) for name in names]  # type: ignore[misc]
         if present:
             parts += [self._snippet, self._native]
@@ -150,6 +156,7 @@ class Selection:
 
     def published(self) -> Snippet | None:
         """The snippet alone, given or published; None where check mode goes on without it."""
+        self._check_place()
         snippet = self._snippet()
         if snippet is None:
             self._no_snippet()
@@ -163,6 +170,11 @@ class Selection:
 
     def _place(self) -> dict[str, str]:
         return self.params["snippet_from"] or {"namespace": "discord-monitor", "name": "discord-monitor-snippet"}
+
+    def _check_place(self) -> None:
+        place = self._place()
+        check_namespaces([place["namespace"]], "snippet_from.namespace")
+        check_object_name(place["name"], "snippet_from.name")
 
     def _native(self) -> bool:
         form = self.params["form"]

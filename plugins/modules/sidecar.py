@@ -37,7 +37,7 @@ options:
     choices: [present, absent]
     default: present
   namespaces:
-    description: Namespaces in which workloads are selected.
+    description: Namespaces in which workloads are selected, at least one. Each name is checked before anything is read.
     type: list
     elements: str
     required: true

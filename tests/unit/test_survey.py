@@ -28,7 +28,7 @@ def module(warnings: list[str], **params) -> types.SimpleNamespace:
 
 def survey(cluster: FakeCluster, **params) -> dict:
     warnings: list[str] = []
-    result = Survey(module(warnings, namespaces=["agents"], **params), cluster).result()
+    result = Survey(module(warnings, **{"namespaces": ["agents"], **params}), cluster).result()
     return {**result, "warnings": warnings}
 
 
