@@ -22,7 +22,7 @@ NO_NAMESPACE = ["", " ", "a/b", "..", "a/../b", "A", "a.b", "-a", "a-", "a" * 64
 def test_what_is_no_namespace_is_refused_by_sidecar_before_anything_is_read(snippet_document, name, state):
     """An empty one would list, and remove from, the whole cluster."""
     cluster = FakeCluster(snippet_document)
-    with pytest.raises(PlatformError, match="namespaces holds .* which no namespace can be named"):
+    with pytest.raises(PlatformError, match=r"namespaces holds .* which no namespace can be named"):
         run(cluster, namespaces=["agents", name], state=state)
     assert (cluster.calls, cluster.sent) == (0, [])
 
