@@ -16,7 +16,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import OUTCOMES, answer
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact
-from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import Progress, code_of_failure
+from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import (
+    PodView,
+    Progress,
+    code_of_failure,
+    view_of_pod,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._selection import (
     Decide,
     Reading,
@@ -26,7 +31,9 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar imp
     plan_absent,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._waiting import Rollouts, Target
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Obj
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Obj, dig
+
+_DELETE_STUCK = "Delete its pods that do not start, for which a StatefulSet waits: {reason}"
 
 
 class Run(Selection):
@@ -87,7 +94,7 @@ class Run(Selection):
         answered = [work for work in works if not work.writes]
         changing = [work for work in works if work.writes]
         if self.check_mode or not self.params["wait"]:
-            changing = self.cluster.each(self.writer.write, changing)
+            changing = self._write(changing)
             self._lap("apply")
             return [*answered, *changing]
         rollouts = Rollouts(self.cluster, self.versions)
@@ -109,7 +116,7 @@ class Run(Selection):
             if failed and self.on_failure is not OnFailure.CONTINUE:
                 done += [_not_reached(work) for work in part]
                 continue
-            written = self.cluster.each(self.writer.write, part)
+            written = self._write(part)
             self._lap("apply")
             finished = self._wait(rollouts, [*written, *rolling])
             rolling = []
@@ -118,6 +125,45 @@ class Run(Selection):
             failed = failed or any(_rollout_failed(work) for work in finished)
             done += finished
         return done
+
+    def _write(self, works: Sequence[Work]) -> list[Work]:
+        written = self.cluster.each(self.writer.write, works)
+        if self.check_mode:
+            return written
+        held = {work.target.namespace for work in written if _waits_for_old_pods(work)}
+        stuck = {namespace: self._pods_not_ready(namespace) for namespace in sorted(held)}
+        return [
+            self._free(work, stuck[work.target.namespace]) if _waits_for_old_pods(work) else work for work in written
+        ]
+
+    def _pods_not_ready(self, namespace: str) -> list[tuple[str, PodView]] | ClusterError:
+        """(uid, pod) of the pods in a namespace that are not ready, or why they may not be listed."""
+        try:
+            pods, _version = self.cluster.items(KINDS["Pod"].path(namespace))
+        except ClusterError as exc:
+            return exc
+        views = [(dig(pod, "metadata", "uid"), view_of_pod(pod)) for pod in pods]
+        return [(uid, view) for uid, view in views if view is not None and not view.ready]
+
+    def _free(self, work: Work, pods: list[tuple[str, PodView]] | ClusterError) -> Work:
+        """The StatefulSet without the pods of the template that it has left, for which its controller would wait."""
+        if isinstance(pods, ClusterError):
+            return _noted(work, _DELETE_STUCK.format(reason=pods))
+        mine = [
+            (pod.name, uid)
+            for uid, pod in pods
+            if (pod.kind, pod.workload) == (work.target.kind, work.target.name) and work.left().concerns(pod)
+        ]
+        return self._delete_stuck(work, mine)
+
+    def _delete_stuck(self, work: Work, pods: list[tuple[str, str]]) -> Work:
+        # A StatefulSet's controller waits for ever for a pod that does not start, also with another template
+        # (kubernetes.io, StatefulSets, "Forced rollback").
+        try:
+            self.writer.delete_pods(work.target.namespace, pods)
+        except ClusterError as exc:
+            return _noted(work, _DELETE_STUCK.format(reason=exc))
+        return work
 
     def _wait(self, rollouts: Rollouts, works: list[Work]) -> list[Work]:
         awaited = {work.target: work.awaited() for work in works if _to_await(work)}
@@ -131,8 +177,11 @@ class Run(Selection):
     # -- put back -------------------------------------------------------------------------------------------------
 
     def _put_back(self, rollouts: Rollouts, written: Sequence[Work], finished: list[Work]) -> list[Work]:
-        """Of those written in this batch the failed ones as they were before."""
-        ours = {work.target for work in written}
+        """Of those written in this batch the failed ones as they were before.
+
+        A removal is never taken back: the sidecar may be what keeps the pods from starting.
+        """
+        ours = {work.target for work in written if not work.removes}
         failed = [work for work in finished if work.target in ours and _rollout_failed(work)]
         if not failed:
             return finished
@@ -150,15 +199,7 @@ class Run(Selection):
         except ClusterError as exc:
             return _noted(work, f"It could not be put back to what it was before: {exc}")
         back = back._replace(plan=answer("rolled_back", reason=work.reason)._replace(note=work.plan.note))
-        if work.target.kind != "StatefulSet":
-            return back
-        # Its controller waits for ever for a pod that does not start, also with the old template (kubernetes.io,
-        # StatefulSets, "Forced rollback").
-        try:
-            self.writer.delete_pods(work.target.namespace, stuck)
-        except ClusterError as exc:
-            return _noted(back, f"Delete its pods that do not start, for which a StatefulSet waits: {exc}")
-        return back
+        return self._delete_stuck(back, stuck) if work.target.kind == "StatefulSet" else back
 
     # -- report ---------------------------------------------------------------------------------------------------
 
@@ -203,6 +244,11 @@ class Run(Selection):
         return shown
 
 
+def _waits_for_old_pods(work: Work) -> bool:
+    """Whether our part was taken out of a StatefulSet of which pods did not start before."""
+    return work.target.kind == "StatefulSet" and work.sent and work.removes and not _was_complete(work)
+
+
 def _to_await(work: Work) -> bool:
     if work.target.kind not in KINDS or not KINDS[work.target.kind].rolls:
         return False
@@ -218,6 +264,8 @@ def _after_wait(work: Work, progress: Progress | None, timeout: int) -> Work:
         code = code_of_failure(progress.reason)
         plan = answer(code, reason=progress.reason)
     work = work._replace(plan=plan, reason=progress.reason if plan.code == "rollout_failed" else plan.message)
+    if work.removes:
+        work = _noted(work, "The sidecar is out of the pod template and stays out.")
     if work.writes and not _was_complete(work):
         return _noted(work, f"It was not complete before the change either: {work.seen.progress.reason}.")
     return work

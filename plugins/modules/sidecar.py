@@ -78,6 +78,7 @@ options:
       - V(continue) goes on with the next batch.
       - It acts on rollouts alone, so it needs O(wait=true). A workload that the API server does not let us change has
         nothing to put back and stops no batch.
+      - A removal is never taken back.
       - The task fails in each case.
     type: str
     choices: [rollback, stop, continue]

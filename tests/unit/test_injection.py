@@ -229,6 +229,11 @@ class StatefulCluster(RollingCluster):
         self.deleted: list[tuple[str, str]] = []
         self.refuse_delete: ApiError | None = None
 
+    def items(self, path, **params):
+        if path.endswith("/pods"):
+            return [self._pod(item) for item in self.deployments.values()], "7"
+        return super().items(path, **params)
+
     def _pod(self, obj: dict) -> dict:
         pod = super()._pod(obj)
         pod["metadata"]["ownerReferences"] = [
@@ -254,6 +259,54 @@ def test_stateful_set_whose_pods_may_not_be_deleted_says_what_to_do(snippet_docu
     cluster = StatefulCluster(snippet_document, broken=("plain",))
     cluster.refuse_delete = ApiError(403, "pods is forbidden", {})
     rows = run(cluster, wait=True, kinds=["StatefulSet"], names=["plain"])["workloads"]
+    assert "Delete its pods that do not start" in rows[0]["message"]
+
+
+def test_removal_whose_rollout_fails_is_never_taken_back(snippet_document):
+    """The sidecar would be put back into what has just been freed of it."""
+    cluster = RollingCluster(snippet_document)
+    run(cluster, wait=True, names=["plain"])
+    cluster.always = "plain"
+    result = run(cluster, state="absent", wait=True, names=["plain"])
+    assert codes(result) == {"plain": "rollout_failed"}
+    assert "stays out" in result["workloads"][0]["message"]
+    assert injected(cluster) == set()
+
+
+def broken_stateful_set(snippet_document) -> StatefulCluster:
+    cluster = StatefulCluster(snippet_document, broken=("plain",))
+    run(cluster, kinds=["StatefulSet"], names=["plain"])  # without waiting: it stays as it is, with its stuck pod
+    apply = cluster.apply
+
+    def keep_pods(path, sent, **how):
+        cluster.old = [cluster._pod(item) for item in cluster.deployments.values()]
+        return apply(path, sent, **how)
+
+    items = cluster.items
+    cluster.items = lambda path, **params: (cluster.old, "7") if path.endswith("/pods") else items(path, **params)
+    cluster.apply = keep_pods
+    return cluster
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_removal_frees_a_stateful_set_of_the_pod_that_it_waits_for(snippet_document, wait):
+    """Only the pod of the template that was left, and only where it is not ready."""
+    cluster = broken_stateful_set(snippet_document)
+    result = run(cluster, kinds=["StatefulSet"], state="absent", wait=wait)
+    assert codes(result)["plain"] == "removed"
+    assert cluster.deleted == [("/api/v1/namespaces/agents/pods/plain-1-x", "plain-2")]
+
+
+def test_removal_in_check_mode_deletes_no_pod(snippet_document):
+    cluster = broken_stateful_set(snippet_document)
+    assert codes(run(cluster, kinds=["StatefulSet"], state="absent", check_mode=True))["plain"] == "removed"
+    assert cluster.deleted == []
+
+
+def test_removal_that_may_not_delete_the_pod_says_what_to_do(snippet_document):
+    cluster = broken_stateful_set(snippet_document)
+    cluster.refuse_delete = ApiError(403, "pods is forbidden", {})
+    rows = run(cluster, kinds=["StatefulSet"], state="absent", names=["plain"])["workloads"]
     assert "Delete its pods that do not start" in rows[0]["message"]
 
 
