@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from ansible_collections.orchestrator.platform.plugins.module_utils._applying import Work, Writer, work_of
 from ansible_collections.orchestrator.platform.plugins.module_utils._batches import OnFailure, batch_size, batches
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError, PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import OUTCOMES, answer
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact
@@ -51,6 +51,12 @@ class Run(Selection):
         """The module's result; `failed` with a sentence where a workload failed or is in conflict."""
         # Refused before anything is read.
         batch_size(self.params["batch"], 1)
+        if self.params["wait_timeout"] < 1:
+            raise PlatformError("wait_timeout is below 1: give the longest wait in seconds, or wait: false for none.")
+        if self.params["wait_stable"] < 0:
+            raise PlatformError(
+                "wait_stable is below 0: give the seconds for which new pods have to stay up, 0 for none."
+            )
         parse_overrides(self.params["overrides"])
         extra: dict[str, t.Any] = {}
         works: list[Work] = []
@@ -170,7 +176,7 @@ class Run(Selection):
         if not awaited:
             return works
         timeout = self.params["wait_timeout"]
-        progress = rollouts.run(awaited, timeout)
+        progress = rollouts.run(awaited, timeout, self.params["wait_stable"])
         self._lap("wait")
         return [_after_wait(work, progress.get(work.target), timeout) for work in works]
 

@@ -28,6 +28,10 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._rollout imp
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Obj
 
+COMPLETE = Progress(done=True, reason="complete")
+# Before what a pod died of, where that was after its rollout was complete.
+STABLE = "the new pods did not stay up: "
+
 
 class Target(t.NamedTuple):
     """One workload to wait for."""
@@ -42,6 +46,7 @@ class Seen(t.NamedTuple):
 
     generation: int
     progress: Progress
+    pods: int = 0  # how many there are
 
 
 class _Event(t.NamedTuple):
@@ -75,8 +80,12 @@ class Rollouts:
         """How a target was in the list that its watch begins after: without a change the watch tells nothing of it."""
         self._seen.setdefault(target, seen)
 
-    def run(self, targets: Mapping[Target, Awaited], timeout_s: float) -> dict[Target, Progress]:
-        """Progress of each target; those not complete after the timeout have `done` None."""
+    def run(self, targets: Mapping[Target, Awaited], timeout_s: float, stable_s: float = 0.0) -> dict[Target, Progress]:
+        """Progress of each target; those not complete after the timeout have `done` None.
+
+        With `stable_s` the complete ones are looked at for so long again: without a readiness probe a pod counts as
+        available before its containers have had time to end.
+        """
         self._pending, self._results = dict(targets), {}
         deadline = time.monotonic() + timeout_s
         self._follow_all()
@@ -89,7 +98,38 @@ class Rollouts:
             pass
         for target in self._pending:
             self._results[target] = self._late(target)
+        self._pending = {}
+        self._outlast({target: targets[target] for target in targets if self._has_new_pods(target)}, stable_s)
         return self._results
+
+    def _has_new_pods(self, target: Target) -> bool:
+        seen = self._seen.get(target)
+        return self._results[target] == COMPLETE and seen is not None and seen.pods > 0
+
+    def _outlast(self, targets: dict[Target, Awaited], stable_s: float) -> None:
+        """Those whose new pods do not stay up for so long have failed."""
+        deadline = time.monotonic() + stable_s
+        before: dict[str, int] = {}
+        try:
+            while targets and time.monotonic() < deadline:
+                for target in list(targets):
+                    died = self._died(target, targets[target], before)
+                    if died:
+                        del targets[target]
+                        self._results[target] = Progress(done=False, reason=f"{STABLE}{died}")
+                if targets:
+                    self._take(self._events.get(timeout=max(0.0, deadline - time.monotonic())))
+        except queue.Empty:
+            pass
+
+    def _died(self, target: Target, awaited: Awaited, before: dict[str, int]) -> str | None:
+        pods = self._pods.get(target, {})
+        for uid, pod in pods.items():
+            # What a container did before its pod was available is over, unless it is down still.
+            known = before.setdefault(uid, 0 if pod.down else pod.deaths)
+            if awaited.concerns(pod) and pod.deaths > known:
+                return pod.died
+        return first_failure(awaited, pods.values())
 
     def stuck(self, target: Target, awaited: Awaited) -> list[tuple[str, str]]:
         """(name, uid) of the pods of this template that are not ready, as seen last."""
@@ -187,4 +227,6 @@ def _view(source: str, namespace: str, event: str, obj: Obj) -> _Event:
     progress = rolled_out(source, obj)
     if event == "DELETED":
         progress = Progress(done=False, reason="the workload was deleted")
-    return _Event(source, namespace, metadata["name"], Seen(int(metadata.get("generation") or 0), progress))
+    status = obj.get("status") or {}
+    pods = int(status.get("replicas") or status.get("desiredNumberScheduled") or 0)
+    return _Event(source, namespace, metadata["name"], Seen(int(metadata.get("generation") or 0), progress, pods))

@@ -56,9 +56,18 @@ options:
     default: false
   wait_timeout:
     description:
-      - Longest wait for the rollouts of one batch, in seconds. Putting back what failed may take as long again.
+      - Longest wait for the rollouts of one batch, in seconds, at least 1. Putting back what failed may take as long
+        again.
     type: int
     default: 300
+  wait_stable:
+    description:
+      - For how many seconds the new pods of a batch have to stay up after its rollouts are complete, once a batch. A
+        container that ends with an error in that time is a failed rollout. It comes on top of O(wait_timeout).
+      - Without a readiness probe a pod counts as available at once, also where its agent then dies. V(0) does not look.
+    type: int
+    default: 5
+    version_added: 0.2.0
   batch:
     description:
       - How many of the workloads that will change are changed at once, as a number or as a percentage, rounded up.
@@ -230,6 +239,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     **SELECTION_SPEC,
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 300},
+    "wait_stable": {"type": "int", "default": 5},
     "batch": {"type": "str", "default": "100%"},
     "on_failure": {"type": "str", "choices": ["rollback", "stop", "continue"], "default": "rollback"},
 }

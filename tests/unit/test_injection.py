@@ -155,7 +155,7 @@ def test_workload_that_was_failing_before_is_not_blamed_on_us_in_silence(snippet
 def test_timeout_counts_as_a_failure(snippet_document):
     cluster = RollingCluster(snippet_document, broken=("plain",))
     cluster._pod = lambda _obj: {"metadata": {"uid": "nobody", "name": "x"}}
-    result = run(cluster, wait=True, wait_timeout=0, names=["plain"], on_failure="stop")
+    result = run(cluster, wait=True, wait_timeout=1, names=["plain"], on_failure="stop")
     assert codes(result) == {"plain": "rollout_timeout"}
 
 
@@ -202,6 +202,35 @@ def test_what_is_no_batch_is_refused_before_anything_is_read(snippet_document):
     with pytest.raises(PlatformError, match="batch is 'half'"):
         run(cluster, batch="half")
     assert cluster.calls == 0
+
+
+@pytest.mark.parametrize(("field", "value"), [("wait_timeout", 0), ("wait_timeout", -5), ("wait_stable", -1)])
+def test_times_that_make_no_sense_are_refused_before_anything_is_read(snippet_document, field, value):
+    """A wait of no time would call each rollout late and take everything back at once."""
+    cluster = RollingCluster(snippet_document)
+    with pytest.raises(PlatformError, match=f"{field} is below"):
+        run(cluster, **{field: value})
+    assert cluster.calls == 0
+
+
+def test_agent_that_dies_after_it_was_available_is_put_back(snippet_document):
+    cluster = RollingCluster(snippet_document)
+    make = cluster._pod
+
+    def dead(obj):
+        made = make(obj)
+        if "managedFields" in obj["metadata"] and obj["metadata"]["name"] == "plain":
+            state = {"terminated": {"exitCode": 1, "reason": "Error"}}
+            made["status"]["containerStatuses"] = [{"name": "agent", "restartCount": 0, "state": state}]
+        return made
+
+    cluster._pod = dead
+    assert codes(run(cluster, wait=True, names=["plain"])) == {"plain": "injected"}  # where nobody looks
+    cluster = RollingCluster(snippet_document)
+    make, cluster._pod = cluster._pod, dead
+    result = run(cluster, wait=True, wait_stable=1)
+    assert codes(result) == {"own-volume": "injected", "plain": "rolled_back", "two-containers": "injected"}
+    assert "did not stay up: pod plain-1-x, container agent: exit code 1" in result["msg"]
 
 
 def test_selector_that_the_server_refuses_is_one_sentence(snippet_document):

@@ -90,7 +90,7 @@ def run(cluster: FakeCluster, *, check_mode: bool = False, diff: bool = False, *
     defaults = {key: spec.get("default") for key, spec in sidecar.ARGUMENT_SPEC.items()}
     warnings: list[str] = []
     module = types.SimpleNamespace(
-        params={**defaults, "namespaces": ["agents"], **params},
+        params={**defaults, "wait_stable": 0, "namespaces": ["agents"], **params},
         check_mode=check_mode,
         _diff=diff,
         warn=warnings.append,
