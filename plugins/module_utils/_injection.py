@@ -46,6 +46,7 @@ class Run(Selection):
         self.on_failure = OnFailure(self.params["on_failure"])
         self.watch = Stopwatch()
         self.calls: dict[str, int] = {}
+        self.stopped = False  # a rollout failed, after which nothing more is to be changed
 
     def result(self) -> dict[str, t.Any]:
         """The module's result; `failed` with a sentence where a workload failed or is in conflict."""
@@ -117,9 +118,8 @@ class Run(Selection):
             (rolling if work.rolling and work.plan.outcome == "unchanged" else done).append(work)
         for work in rolling:
             rollouts.remember(work.target, work.seen)
-        failed = False
         for part in batches(changing, batch_size(self.params["batch"], len(changing))) if changing else [()]:
-            if failed and self.on_failure is not OnFailure.CONTINUE:
+            if self.stopped:
                 done += [_not_reached(work) for work in part]
                 continue
             written = self._write(part)
@@ -128,7 +128,8 @@ class Run(Selection):
             rolling = []
             if self.on_failure is OnFailure.ROLLBACK:
                 finished = self._put_back(rollouts, written, finished)
-            failed = failed or any(_rollout_failed(work) for work in finished)
+            if self.on_failure is not OnFailure.CONTINUE:
+                self.stopped = any(_rollout_failed(work) for work in finished)
             done += finished
         return done
 
@@ -218,6 +219,7 @@ class Run(Selection):
             "changed": self.writer.changed,
             "workloads": [_shown(work) for work in works],
             "summary": summary,
+            "stopped": self.stopped,
             "api_calls": {"total": self.cluster.calls, "patches": self.writer.patches, **self.calls},
             "timings": self.watch.result(),
             **extra,

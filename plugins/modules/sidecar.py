@@ -199,6 +199,13 @@ summary:
   returned: always
   type: dict
   sample: {injected: 2, updated: 0, unchanged: 0, removed: 0, skipped: 1, conflict: 0, failed: 0}
+stopped:
+  description:
+    - Whether a rollout failed and, as O(on_failure) says, nothing more was begun. The role then leaves out its other
+      targets.
+  returned: always
+  type: bool
+  sample: false
 snippet_hash:
   description: Hash of the snippet that was applied.
   returned: when O(state=present)

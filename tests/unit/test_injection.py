@@ -116,6 +116,14 @@ def test_continue_goes_on(snippet_document):
     assert result["failed"]
 
 
+@pytest.mark.parametrize(("on_failure", "stopped"), [("rollback", True), ("stop", True), ("continue", False)])
+def test_whether_anything_more_may_be_begun_is_told(snippet_document, on_failure, stopped):
+    """The role has other targets, of which this module knows nothing."""
+    broken = RollingCluster(snippet_document, broken=("two-containers",))
+    assert run(broken, wait=True, on_failure=on_failure)["stopped"] is stopped
+    assert run(RollingCluster(snippet_document), wait=True, on_failure=on_failure)["stopped"] is False
+
+
 def test_failed_update_is_put_back_to_what_was_ours_before(snippet_document):
     cluster = RollingCluster(snippet_document)
     run(cluster, wait=True, names=["plain"])
