@@ -120,4 +120,7 @@ options:
     description: How many requests are under way at once.
     type: int
     default: 8
+notes:
+  - A namespace that itself may not be read is answered with the code V(forbidden), since whether it opts out and which
+    Pod Security it enforces stand there. docs/injection.md of the collection lists all rights.
 """

@@ -77,20 +77,21 @@ Place = tuple[str, str]  # kind, namespace
 Out = t.TypeVar("Out")
 
 
-class Reading(t.NamedTuple):
-    """What the cluster said of namespaces, snippet and versions before any workload is read."""
-
-    namespaces: dict[str, Obj | None]  # those that exist; None where the namespace itself may not be read
-    missing: list[str]
-    snippet: Snippet | None
-    native: bool
-
-
 class Refused(t.NamedTuple):
-    """A namespace whose workloads may not be listed."""
+    """A namespace that may not be read, or whose workloads may not be listed."""
 
     namespace: str
     plan: Plan
+
+
+class Reading(t.NamedTuple):
+    """What the cluster said of namespaces, snippet and versions before any workload is read."""
+
+    namespaces: dict[str, Obj | None]  # those that exist; None where the object itself is not needed
+    missing: list[str]
+    refused: list[Refused]  # whose annotations and labels have to be known and may not be read
+    snippet: Snippet | None
+    native: bool
 
 
 class Ask(t.NamedTuple):
@@ -108,6 +109,14 @@ class Ask(t.NamedTuple):
     def form(self) -> str:
         """The form that was taken, as results show it."""
         return "native" if self.options.native else "container"
+
+
+def _unread(namespace: str, exc: ApiError) -> Refused:
+    reason = (
+        f"{exc}. Whether the namespace opts out, and its Pod Security, stand in the Namespace object: grant the verb "
+        "get on namespaces."
+    )
+    return Refused(namespace, answer("forbidden", reason=reason))
 
 
 class Selection:
@@ -134,19 +143,21 @@ class Selection:
         if present:
             parts += [self._snippet, self._native]
         found = self.cluster.each(lambda part: part(), parts)
-        namespaces = dict(zip(names, found, strict=False))
-        there = {name: obj for name, (exists, obj) in namespaces.items() if exists}
+        read = dict(zip(names, found, strict=False))
+        there = {name: obj for name, obj in read.items() if obj is not None and not isinstance(obj, ApiError)}
+        refused = [_unread(name, obj) for name, obj in read.items() if isinstance(obj, ApiError)]
+        if not present:  # what a namespace says of injection does not matter, and it may be readable all the same
+            there, refused = {**there, **dict.fromkeys(item.namespace for item in refused)}, []
         snippet, native = found[len(names) :] if present else (None, False)
-        return Reading(there, [name for name in names if name not in there], snippet, native)
+        return Reading(there, [name for name in names if read[name] is None], refused, snippet, native)
 
-    def _namespace(self, name: str) -> tuple[bool, Obj | None]:
+    def _namespace(self, name: str) -> Obj | ApiError | None:
         try:
-            obj = self.cluster.find(f"/api/v1/namespaces/{name}")
+            return self.cluster.find(f"/api/v1/namespaces/{name}")
         except ApiError as exc:
             if exc.status != 403:
                 raise
-            return True, None  # its annotations stay unknown; what it holds may still be readable
-        return obj is not None, obj
+            return exc
 
     def _snippet(self) -> Snippet | None:
         if self.params["snippet"]:
@@ -254,7 +265,7 @@ class Selection:
         kinds = dict.fromkeys(self.params["kinds"])
         places = [(kind, namespace) for kind in kinds for namespace in reading.namespaces]
         taken: list[Out] = []
-        refused: list[Refused] = []
+        refused = list(reading.refused)
         for part in self.cluster.each(lambda place: self._list(place, take), places):
             if isinstance(part, Refused):
                 refused.append(part)

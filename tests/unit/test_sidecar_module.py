@@ -183,6 +183,42 @@ def test_forbidden_namespace_is_reported_and_the_others_are_done(cluster):
     assert result["failed"]
 
 
+def hide_namespaces(cluster: FakeCluster, *hidden: str) -> None:
+    """Namespace objects that may not be read, though what is in them may."""
+    find = cluster.find
+
+    def hide(path, **params):
+        if path in [f"/api/v1/namespaces/{name}" for name in hidden]:
+            raise ApiError(403, f'namespaces "{path.rsplit("/", 1)[1]}" is forbidden', {})
+        return find(path, **params)
+
+    cluster.find = hide
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_namespace_whose_opt_out_cannot_be_known_gets_nothing(cluster, check_mode):
+    """Silence would inject where the owner has said no."""
+    hide_namespaces(cluster, "agents")
+    result = run(cluster, check_mode=check_mode)
+    (row,) = result["workloads"]
+    assert (row["kind"], row["namespace"], row["code"]) == ("Namespace", "agents", "forbidden")
+    assert "grant the verb get on namespaces" in row["message"]
+    assert (result["failed"], cluster.sent) == (True, [])
+
+
+def test_the_others_are_done_beside_a_namespace_that_may_not_be_read(cluster):
+    cluster.namespaces = ("agents", "hidden")
+    hide_namespaces(cluster, "hidden")
+    assert run(cluster, namespaces=["hidden", "agents"])["summary"]["injected"] == 3
+
+
+def test_removal_needs_no_namespace_object(cluster):
+    """What is ours goes, whatever a namespace says."""
+    run(cluster)
+    hide_namespaces(cluster, "agents")
+    assert run(cluster, state="absent")["summary"]["removed"] == 3
+
+
 def test_conflict_is_an_outcome_and_fails_the_task(cluster):
     cluster.refuse = ApiError(409, "conflict", CONFLICT)
     result = run(cluster, names=["plain"])

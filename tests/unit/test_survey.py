@@ -68,6 +68,13 @@ def test_forbidden_namespace_is_answered(cluster, monkeypatch):
     assert (row["kind"], row["code"]) == ("Namespace", "forbidden")
 
 
+def test_namespace_whose_opt_out_cannot_be_known_is_answered_as_the_module_does(cluster):
+    sidecar.hide_namespaces(cluster, "agents")
+    (row,) = survey(cluster)["workloads"]
+    assert (row["kind"], row["code"]) == ("Namespace", "forbidden")
+    assert "grant the verb get on namespaces" in row["message"]
+
+
 def test_pods_that_may_not_be_listed_are_unknown(cluster, monkeypatch):
     items = cluster.items
 

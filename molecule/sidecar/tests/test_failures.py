@@ -125,6 +125,7 @@ def test_with_continue_the_rest_is_done(rolled):
 
 RULES = [
     {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "patch"]},
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "list", "watch"]},
 ]
 
@@ -176,7 +177,7 @@ def test_the_forbidden_namespace_is_reported(limited, ns):
     """By a row of its own, whose sentence is the API server's; the run fails."""
     row = limited.runs[0].row(ns("closed"), "Namespace")
     assert (row["outcome"], row["code"]) == ("failed", "forbidden")
-    assert "deployments" in row["message"]
+    assert "verb get on namespaces" in row["message"]
     assert limited.runs[0].failed
     assert trace(limited.looks[1][ns("closed")]) == trace(limited.looks[0][ns("closed")])
 
