@@ -11,7 +11,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   names:
-    description: Select only workloads of these names. Empty selects by the other options alone.
+    description: Select only workloads of these names. Empty selects all that match the other options.
     type: list
     elements: str
     default: []
@@ -40,7 +40,8 @@ options:
         default: discord-monitor-snippet
   snippet:
     description:
-      - The snippet itself, in the shape of the ConfigMap's key C(snippet.json), instead of O(snippet_from).
+      - The snippet itself, in the shape of the ConfigMap's key C(snippet.json), instead of O(snippet_from). An empty
+        one is refused.
     type: dict
   form:
     description:

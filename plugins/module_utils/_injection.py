@@ -62,7 +62,10 @@ class Run(Selection):
         extra: dict[str, t.Any] = {}
         works: list[Work] = []
         if self.params["state"] == "absent":
-            works = self._decide(plan_absent, self.read(present=False))
+            reading = self.read(present=False)
+            for name in reading.missing:
+                self.warn(f"Namespace {name} is not there, so nothing is removed from it: is it spelt so?")
+            works = self._decide(plan_absent, reading)
         else:
             reading = self.read(present=True)
             ask = self.ask(reading)
@@ -87,12 +90,17 @@ class Run(Selection):
         return [*works, *([] if refused else self._not_found(works))]
 
     def _not_found(self, works: Iterable[Work]) -> list[Work]:
-        if self.check_mode or self.params["state"] == "absent":
-            return []
         found = {work.target.name for work in works}
-        plan = answer("not_found")
-        where = ",".join(self.params["namespaces"])
-        return [Work(Target("-", where, name), plan) for name in self.params["names"] if name not in found]
+        lost = [name for name in dict.fromkeys(self.params["names"]) if name not in found]
+        # A removal is done already; in check mode the real run may have made them before.
+        if not self.check_mode and self.params["state"] == "present":
+            return [Work(Target("-", ",".join(self.params["namespaces"]), name), answer("not_found")) for name in lost]
+        if lost:
+            self.warn(
+                f"No selected workload is named {', '.join(lost)}: correct names, kinds or namespaces"
+                + (", or go on if it is gone." if self.params["state"] == "absent" else ", or a real run fails.")
+            )
+        return []
 
     # -- change ---------------------------------------------------------------------------------------------------
 

@@ -136,6 +136,8 @@ class Selection:
         names = list(dict.fromkeys(self.params["namespaces"]))
         if not names:
             raise PlatformError("namespaces is empty, so that nothing is selected: name at least one namespace.")
+        if not self.params["kinds"]:
+            raise PlatformError("kinds is empty, so that nothing is selected: name at least one kind, or leave it out.")
         check_namespaces(names, "namespaces")
         if present:
             self._check_place()
@@ -160,7 +162,7 @@ class Selection:
             return exc
 
     def _snippet(self) -> Snippet | None:
-        if self.params["snippet"]:
+        if self.params["snippet"] is not None:
             return parse_snippet(self.params["snippet"])
         config_map = self.cluster.find("/api/v1/namespaces/{namespace}/configmaps/{name}".format(**self._place()))
         return None if config_map is None else snippet_of_config_map(config_map)

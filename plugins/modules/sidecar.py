@@ -43,7 +43,7 @@ options:
     required: true
   kinds:
     description:
-      - Kinds of workloads to select.
+      - Kinds of workloads to select, at least one.
       - A Job's pod template cannot be changed, see O(recreate_jobs). ReplicaSets, ReplicationControllers and Pods are
         never changed; they are answered with the code that says what to do.
     type: list
@@ -102,7 +102,8 @@ attributes:
     support: full
     details:
       - Sends the same patches as a dry run of the API server.
-      - Where a namespace or the published snippet does not exist yet, it warns and returns no workloads.
+      - Where a namespace or the published snippet does not exist yet, it warns and returns no workloads. It warns also
+        of O(names) that are not there, for which a real run fails.
   diff_mode:
     description: Returns details on what has changed, or what would change.
     support: full

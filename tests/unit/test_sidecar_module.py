@@ -142,6 +142,27 @@ def test_name_that_is_nowhere_fails(cluster):
     assert result["failed"]
 
 
+@pytest.mark.parametrize(("state", "check_mode"), [("absent", False), ("absent", True), ("present", True)])
+def test_name_that_is_nowhere_is_warned_of_where_it_may_be_right(cluster, state, check_mode):
+    """A misspelt name must not look like success; the real run of state present fails instead."""
+    result = run(cluster, names=["typo"], state=state, check_mode=check_mode)
+    assert result["workloads"] == []
+    assert "No selected workload is named typo" in result["warnings"][0]
+
+
+def test_selection_of_no_kind_is_refused(cluster):
+    with pytest.raises(PlatformError, match="kinds is empty"):
+        run(cluster, kinds=[])
+    assert cluster.calls == 0
+
+
+def test_empty_snippet_is_none(cluster):
+    """It would fall back on the published one in silence."""
+    with pytest.raises(PlatformError):
+        run(cluster, snippet={})
+    assert cluster.sent == []
+
+
 def test_missing_namespace_stops_before_anything_is_written(cluster):
     with pytest.raises(PlatformError, match="Namespace staging is not there: create it first"):
         run(cluster, namespaces=["agents", "staging"])
@@ -162,7 +183,9 @@ def test_check_mode_on_an_empty_cluster_warns_and_changes_nothing():
 
 
 def test_removal_from_a_missing_namespace_is_done_already(cluster):
-    assert run(cluster, state="absent", namespaces=["gone"])["workloads"] == []
+    result = run(cluster, state="absent", namespaces=["gone"])
+    assert result["workloads"] == []
+    assert result["warnings"] == ["Namespace gone is not there, so nothing is removed from it: is it spelt so?"]
 
 
 def test_removal_sends_only_where_we_own_something(cluster):

@@ -104,6 +104,11 @@ def test_files_are_read_without_a_cluster(snippet_document, tmp_path):
     assert result["api_calls"] == 0
 
 
+def test_empty_snippet_is_none(snippet_document):
+    with pytest.raises(PlatformError):
+        files(definitions=[{"kind": "Service"}], snippet={})
+
+
 def test_definitions_and_broken_manifests(snippet_document):
     broken = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {}}
     result = files(definitions=[{"kind": "List", "items": [broken]}, {"kind": "Service"}], snippet=snippet_document)
