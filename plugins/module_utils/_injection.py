@@ -30,7 +30,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._selection i
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
     plan_absent,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._waiting import Rollouts, Target
+from ansible_collections.orchestrator.platform.plugins.module_utils._waiting import COMPLETE, Rollouts, Target
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Obj, dig
 
 _DELETE_STUCK = "Delete its pods that do not start, for which a StatefulSet waits: {reason}"
@@ -272,8 +272,10 @@ def _to_await(work: Work) -> bool:
 
 
 def _after_wait(work: Work, progress: Progress | None, timeout: int) -> Work:
-    if progress is None or progress.done:
+    if progress is None:
         return work
+    if progress.done:
+        return work if progress == COMPLETE else _noted(work, f"There was no rollout to wait for: {progress.reason}.")
     if progress.done is None:
         plan = answer("rollout_timeout", seconds=timeout, reason=progress.reason)
     else:

@@ -140,7 +140,7 @@ def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, around
         plan = _decide(obj, kind, draft, options, around)
         if plan.outcome == "skipped":
             return plan
-        notes = [note for note in (_secret_note(draft, obj, around), _user_note(draft, snippet)) if note]
+        notes = [note for note in (_secret_note(draft, obj, snippet, around), _user_note(draft, snippet)) if note]
         return plan if plan.outcome == "unchanged" else plan._replace(note=" ".join(notes))
     except NoPlanError as exc:
         return exc.plan
@@ -367,10 +367,15 @@ def secret_references(container: Obj) -> set[str]:
     return names
 
 
-def _secret_note(draft: _Draft, obj: Obj, around: Surroundings) -> str:
-    """A note in check mode, else NoPlanError, where a Secret is known not to be there."""
+def _secret_note(draft: _Draft, obj: Obj, snippet: Snippet, around: Surroundings) -> str:
+    """A note in check mode, else NoPlanError, where a Secret is known not to be there.
+
+    One that a setting of the workload or of the run names is an error in check mode too: no task makes that one.
+    """
     if around.secrets is None:
         return ""
+    published = [snippet.watcher, *([snippet.bridge] if snippet.bridge else [])]
+    usual = {name for container in published for name in secret_references(container)}
     for container in draft.containers:
         for name in sorted(secret_references(container) - around.secrets):
             values = {
@@ -378,7 +383,7 @@ def _secret_note(draft: _Draft, obj: Obj, around: Surroundings) -> str:
                 "container": container["name"],
                 "namespace": dig(obj, "metadata", "namespace") or "default",
             }
-            if not around.check_mode:
+            if not around.check_mode or name not in usual:
                 raise NoPlanError("secret_missing", **values)
             return remark("secret_missing", **values)
     return ""

@@ -104,6 +104,8 @@ attributes:
       - Sends the same patches as a dry run of the API server.
       - Where a namespace or the published snippet does not exist yet, it warns and returns no workloads. It warns also
         of O(names) that are not there, for which a real run fails.
+      - A published webhook Secret that is missing is a note there, since the real run may have made it before. One that
+        O(overrides) or an annotation names is V(secret_missing) as in a real run.
   diff_mode:
     description: Returns details on what has changed, or what would change.
     support: full

@@ -160,6 +160,23 @@ def test_workload_that_was_failing_before_is_not_blamed_on_us_in_silence(snippet
     assert "was not complete before the change either: 0 of 1 replicas available" in result["workloads"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "spec", "reason"),
+    [
+        ("Deployment", {"paused": True}, "the Deployment is paused"),
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, "pods change when they are deleted (OnDelete)"),
+        ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}, "pods change when they are deleted (OnDelete)"),
+    ],
+)
+def test_change_that_no_pod_has_seen_is_told_as_such(snippet_document, kind, spec, reason):
+    """Success alone would say that the new pods run."""
+    cluster = RollingCluster(snippet_document)
+    cluster.deployments["plain"]["spec"].update(spec)
+    (row,) = run(cluster, wait=True, names=["plain"], kinds=[kind])["workloads"]
+    assert row["code"] == "injected"
+    assert f"There was no rollout to wait for: {reason}." in row["message"]
+
+
 def test_timeout_counts_as_a_failure(snippet_document):
     cluster = RollingCluster(snippet_document, broken=("plain",))
     cluster._pod = lambda _obj: {"metadata": {"uid": "nobody", "name": "x"}}
@@ -357,6 +374,15 @@ def test_missing_webhook_secret_is_told_and_nothing_is_sent(snippet_document):
     result = run(cluster, names=["plain"])
     assert codes(result) == {"plain": "secret_missing"}
     assert cluster.sent == []
+
+
+@pytest.mark.parametrize(("named", "code"), [(None, "injected"), ("misspelt", "secret_missing")])
+def test_secret_that_a_setting_names_is_missing_in_check_mode_too(snippet_document, named, code):
+    """What the platform makes itself may come later; what somebody has named may be misspelt."""
+    cluster = RollingCluster(snippet_document)
+    cluster.secrets = []
+    result = run(cluster, names=["plain"], check_mode=True, overrides={"webhook_secret_name": named})
+    assert codes(result) == {"plain": code}
 
 
 def test_secrets_that_may_not_be_listed_are_no_reason(snippet_document):
