@@ -111,7 +111,8 @@ options:
   recreate_jobs:
     description:
       - Whether a Job of which nothing has run is deleted and made again with the sidecar, as its pod template cannot be
-        changed. A Job that has begun or that a controller has made is never touched.
+        changed. A Job that has begun, that a controller has made, or whose manifest holds a value shaped or named like
+        a secret is never touched.
       - The API server is asked first, by a dry run, whether it takes the new one. A run that is killed in the instant
         between deletion and creation loses the Job; where only the creation fails, the manifest is returned.
     type: bool

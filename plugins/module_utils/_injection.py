@@ -112,7 +112,7 @@ class Run(Selection):
             changing = self._write(changing)
             self._lap("apply")
             return [*answered, *changing]
-        rollouts = Rollouts(self.cluster, self.versions)
+        rollouts = Rollouts(self.cluster, self.versions, self.warn)
         try:
             return self._roll(rollouts, answered, changing)
         finally:

@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
@@ -55,6 +55,7 @@ class _Event(t.NamedTuple):
     key: str  # the workload's name, the pod's uid; "" when the source itself gave up
     now: Seen | PodView | None = None  # None for a pod that is gone
     error: str = ""
+    refused: str = ""  # why the source may not watch, so that it lists again and again
 
 
 class Rollouts:
@@ -63,8 +64,14 @@ class Rollouts:
     `since` holds the resourceVersion of lists that the caller has read, by kind and namespace: there the watch begins.
     """
 
-    def __init__(self, cluster: Cluster, since: Mapping[tuple[str, str], str]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        since: Mapping[tuple[str, str], str],
+        warn: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self._cluster = cluster
+        self._warn = warn
         self._since = since
         self._followed: set[tuple[str, str]] = set()
         self._broken: dict[tuple[str, str], str] = {}
@@ -154,9 +161,12 @@ class Rollouts:
         def deliver(event: str, obj: Obj) -> None:
             self._events.put(_view(source, namespace, event, obj))
 
+        def refused(reason: str) -> None:
+            self._events.put(_Event(source, namespace, "", refused=reason))
+
         def follow() -> None:
             try:
-                self._cluster.follow(path, deliver, self._stop, since=since)
+                self._cluster.follow(path, deliver, self._stop, since=since, refused=refused)
             except PlatformError as exc:
                 self._events.put(_Event(source, namespace, "", error=str(exc)))
 
@@ -166,10 +176,18 @@ class Rollouts:
     # -- events ---------------------------------------------------------------------------------------------------
 
     def _take(self, event: _Event) -> None:
+        if event.refused:
+            what = "pods" if event.source == "Pod" else KINDS[event.source].plural
+            self._warn(
+                f"A watch on {what} in {event.namespace} is refused, so the wait lists them again and again, which is "
+                f"slower and costs more: grant the verb watch. {event.refused}"
+            )
+            return
+        if event.error:
+            self._broken[event.source, event.namespace] = event.error
         if event.source == "Pod":
             self._take_pod(event)  # without the pods' messages a failure shows as a timeout
         elif event.error:
-            self._broken[event.source, event.namespace] = event.error
             for target in [item for item in self._pending if (item.kind, item.namespace) == event[:2]]:
                 self._look(target)
         elif isinstance(event.now, Seen):
@@ -206,6 +224,9 @@ class Rollouts:
         progress, awaited = self._progress(target), self._pending[target]
         pods = self._pods.get(target, {}).values()
         waits = next((pod.waits for pod in pods if pod.waits and awaited.concerns(pod)), None)
+        unseen = self._broken.get(("Pod", target.namespace))
+        if unseen:
+            waits = f"why is not known, since its pods may not be read: {unseen}"
         return progress._replace(reason=f"{progress.reason}; {waits}") if waits else progress
 
     def _progress(self, target: Target) -> Progress:

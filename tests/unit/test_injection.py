@@ -53,7 +53,7 @@ class RollingCluster(FakeCluster):
             "status": {"initContainerStatuses": [{"name": "discord-watcher", "state": state}]},
         }
 
-    def follow(self, path, deliver, _stop, *, since=""):
+    def follow(self, path, deliver, _stop, *, since="", refused=None):
         self.lists += 1
         self.listeners[path.rsplit("/", 1)[1]] = deliver
         for obj in list(self.deployments.values()):
@@ -471,6 +471,20 @@ def test_job_is_made_again_after_the_server_has_said_that_it_would_take_it(snipp
     assert cluster.asked == ["create?", "delete", "create"]
     assert "discord-watcher" in json.dumps(cluster.job["spec"])
     assert result["changed"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"name": "API_TOKEN", "value": "abc"}, {"name": "X", "value": "https://discord.com/api/webhooks/1/abcdefghij"}],
+)
+def test_job_whose_manifest_could_not_be_given_back_is_not_made_again(snippet_document, entry):
+    """Where the creation fails the manifest is all that is left, and secrets are never shown."""
+    cluster = JobCluster(snippet_document)
+    cluster.job["spec"]["template"]["spec"]["containers"][0]["env"] = [entry]
+    result = recreate(cluster)
+    assert codes(result) == {"batch": "job_immutable"}
+    assert "put that value into a Secret" in result["workloads"][0]["message"]
+    assert cluster.asked == []
 
 
 def test_job_in_check_mode_stays(snippet_document):

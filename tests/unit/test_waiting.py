@@ -24,11 +24,14 @@ class Told:
         self.events = {DEPLOYMENTS: events.get("deployments", []), PODS: events.get("pods", [])}
         self.begun: list[tuple[str, str]] = []
 
-    def follow(self, path, deliver, _stop, *, since=""):
+    def follow(self, path, deliver, _stop, *, since="", refused=None):
         self.begun.append((path, since))
         for event in self.events[path]:
             if isinstance(event, Exception):
                 raise event
+            if isinstance(event, str):
+                refused(event)
+                continue
             deliver(*event)
 
 
@@ -92,6 +95,25 @@ def test_watch_that_is_refused_fails_its_targets_with_the_reason():
 
 def test_refused_pods_leave_the_workload_to_tell():
     assert waited(Told(deployments=[deployment(2)], pods=[ClusterError("forbidden")])).done is True
+
+
+def test_timeout_says_that_the_pods_could_not_be_read():
+    """Else nobody knows why a pod that cannot start was not named at once."""
+    told = Told(deployments=[deployment(2, available=0)], pods=[ClusterError("pods is forbidden")])
+    assert waited(told, timeout_s=0.2) == (
+        None,
+        "0 of 1 replicas available; why is not known, since its pods may not be read: pods is forbidden",
+    )
+
+
+def test_refused_watch_is_warned_of():
+    warnings = []
+    told = Told(deployments=["deployments is forbidden", deployment(2)])
+    rollouts = Rollouts(told, {}, warnings.append)
+    assert rollouts.run({CODER: Awaited(2, "new")}, 5.0)[CODER].done
+    (text,) = warnings
+    assert "A watch on deployments in agents is refused" in text
+    assert text.endswith("grant the verb watch. deployments is forbidden")
 
 
 def test_batches_share_their_watches_and_begin_at_the_list():
@@ -189,10 +211,10 @@ def late(told: Told, rollouts: Rollouts):
         rollouts._died = look
         judge(targets, stable_s)
 
-    def follow_late(path, deliver, stop, *, since=""):
+    def follow_late(path, deliver, stop, **how):
         if path == PODS:
             complete.wait(5.0)
-        follow(path, deliver, stop, since=since)
+        follow(path, deliver, stop, **how)
 
     rollouts._outlast = outlast
     return follow_late
