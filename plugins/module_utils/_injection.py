@@ -239,7 +239,9 @@ class Run(Selection):
             kind, namespace, name = bad[0].target
             result["failed"] = True
             result["msg"] = (
-                f"{len(bad)} of {len(works)} workloads: {kind} {namespace}/{name}: {bad[0].plan.message}"
+                f"{len(bad)} of {len(works)} workloads: {kind} "
+                + (name if kind == "Namespace" else f"{namespace}/{name}")
+                + f": {bad[0].plan.message}"
                 + (" See workloads for the others." if len(bad) > 1 else "")
             )
         return result
@@ -317,7 +319,9 @@ def _not_reached(work: Work) -> Work:
 
 
 def _shown(work: Work) -> dict[str, t.Any]:
-    message = f"{work.plan.message} {work.plan.note}".strip()
+    message = work.plan.message
+    if work.plan.note:  # what somebody else has said may end without a full stop
+        message += f"{'' if message.endswith(('.', '!', '?', '…')) else '.'} {work.plan.note}"
     row = {**work.target._asdict(), "outcome": work.plan.outcome, "code": work.plan.code, "message": message}
     return row if work.manifest is None else {**row, "manifest": work.manifest}
 

@@ -177,6 +177,12 @@ def test_change_that_no_pod_has_seen_is_told_as_such(snippet_document, kind, spe
     assert f"There was no rollout to wait for: {reason}." in row["message"]
 
 
+def test_sentences_of_others_end_before_ours_begin(snippet_document):
+    cluster = RollingCluster(snippet_document, before="plain")
+    message = run(cluster, wait=True, names=["plain"])["workloads"][0]["message"]
+    assert ". It was not complete before the change either: " in message
+
+
 def test_timeout_counts_as_a_failure(snippet_document):
     cluster = RollingCluster(snippet_document, broken=("plain",))
     cluster._pod = lambda _obj: {"metadata": {"uid": "nobody", "name": "x"}}
