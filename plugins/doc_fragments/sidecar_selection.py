@@ -11,7 +11,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   names:
-    description: Select only workloads of these names. Empty selects by the other options alone.
+    description: Select only workloads of these names. Empty selects all that match the other options.
     type: list
     elements: str
     default: []
@@ -40,7 +40,8 @@ options:
         default: discord-monitor-snippet
   snippet:
     description:
-      - The snippet itself, in the shape of the ConfigMap's key C(snippet.json), instead of O(snippet_from).
+      - The snippet itself, in the shape of the ConfigMap's key C(snippet.json), instead of O(snippet_from). An empty
+        one is refused.
     type: dict
   form:
     description:
@@ -109,7 +110,8 @@ options:
   recreate_jobs:
     description:
       - Whether a Job of which nothing has run is deleted and made again with the sidecar, as its pod template cannot be
-        changed. A Job that has begun or that a controller has made is never touched.
+        changed. A Job that has begun, that a controller has made, or whose manifest holds a value shaped or named like
+        a secret is never touched.
       - The API server is asked first, by a dry run, whether it takes the new one. A run that is killed in the instant
         between deletion and creation loses the Job; where only the creation fails, the manifest is returned.
     type: bool
@@ -119,4 +121,7 @@ options:
     description: How many requests are under way at once.
     type: int
     default: 8
+notes:
+  - A namespace that itself may not be read is answered with the code V(forbidden), since whether it opts out and which
+    Pod Security it enforces stand there. docs/injection.md of the collection lists all rights.
 """

@@ -89,6 +89,8 @@ def _rest(members: t.Sequence[object], limit: int) -> str:
 
 
 def _name(row: Row) -> str:
+    if row.get("kind") == "Namespace":
+        return f"Namespace {row.get('name', '-')}"
     return f"{row.get('kind', '-')} {row.get('namespace', '-')}/{row.get('name', '-')}"
 
 

@@ -61,6 +61,7 @@ class Work(t.NamedTuple):
     recreate: bytes = b""
     wanted: str | None = None  # snippet hash of the pods to come
     held: str | None = None  # snippet hash of the template as it was
+    removes: bool = False  # whether the change takes everything of ours out
     sent: bool = False  # whether the API server has taken a change, so that a rollout follows
     reason: str = ""  # why that rollout failed
     since: str = ""  # when it did, by its own clock; "" where it does not say
@@ -75,6 +76,10 @@ class Work(t.NamedTuple):
     def awaited(self) -> Awaited:
         """What the rollout is to bring about."""
         return Awaited(self.seen.generation, self.wanted, self.since)
+
+    def left(self) -> Awaited:
+        """The pods of the template as it was."""
+        return Awaited(0, self.held)
 
 
 def work_of(kind: str, obj: Obj, plan: Plan, *, wants_diff: bool) -> Work:
@@ -98,6 +103,7 @@ def work_of(kind: str, obj: Obj, plan: Plan, *, wants_diff: bool) -> Work:
         recreate=_bytes(plan.recreate),
         wanted=_hash_in(plan.body or {}, kind),
         held=held,
+        removes=plan.outcome == "removed",
         view=shown if wants_diff else None,
     )
 

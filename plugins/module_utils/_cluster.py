@@ -34,6 +34,7 @@ PAGE = 500  # objects a list page, kubectl's own chunk size
 RESTARTS = 2  # of a list whose continue token has expired; the last time it is asked for in one piece
 WATCH_SECONDS = 50  # a watch ends by itself below the read timeout and is begun again
 MIN_ROUND_S = 1.0  # arbitrary: list and watch are begun anew at most this often
+REFUSED_ROUND_S = 5.0  # arbitrary: where listing is permitted and watching is not, the list is read this often
 RETRIES = 3
 _RETRY_STATUS = (429, 502, 503, 504)
 _PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -198,15 +199,17 @@ class Cluster:
         stop: threading.Event,
         *,
         since: str = "",
+        refused: Callable[[str], None] | None = None,
         **params: Json,
     ) -> None:
         """List, then watch, and hand over every (event type, object) until `stop`; begins anew when the watch ends.
 
         `since` is the resourceVersion of a list that the caller has read: the first round then only watches.
         Raises ApiError and ClusterError from the first list, later only where the credentials are refused: an API
-        server that is away for a while, or a watch that breaks, is asked again, at most once in MIN_ROUND_S.
+        server that is away for a while, or a watch that breaks, is asked again, at most once in MIN_ROUND_S. Where the
+        watch is forbidden, `refused` is told once, and lists follow each other at a slower pace.
         """
-        listed, version = bool(since), since
+        listed, version, refusals = bool(since), since, 0
         while not stop.is_set():
             begun = time.monotonic()
             try:
@@ -223,9 +226,14 @@ class Cluster:
                 # Also: listing is permitted and watching is not, or the version is too old.
                 if not listed or (isinstance(exc, ApiError) and exc.status == 401):
                     raise
+                if isinstance(exc, ApiError) and exc.status == 403:
+                    refusals += 1
+                    if refusals == 1 and refused is not None:
+                        refused(str(exc))
             version = ""
             # Some proxies end a watch at once; without a pace that would be a storm of lists.
-            stop.wait(max(0.0, MIN_ROUND_S - (time.monotonic() - begun)))
+            round_s = MIN_ROUND_S if refusals < 2 else REFUSED_ROUND_S
+            stop.wait(max(0.0, round_s - (time.monotonic() - begun)))
 
     def _watch(self, path: str, version: str, params: dict[str, Json]) -> Iterator[tuple[str, Obj]]:
         query = {**params, "watch": "1", "resourceVersion": version, "timeoutSeconds": WATCH_SECONDS}

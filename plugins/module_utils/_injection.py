@@ -12,11 +12,16 @@ from collections.abc import Iterable, Sequence
 from ansible_collections.orchestrator.platform.plugins.module_utils._applying import Work, Writer, work_of
 from ansible_collections.orchestrator.platform.plugins.module_utils._batches import OnFailure, batch_size, batches
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError, PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import OUTCOMES, answer
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact
-from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import Progress, code_of_failure
+from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import (
+    PodView,
+    Progress,
+    code_of_failure,
+    view_of_pod,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._selection import (
     Decide,
     Reading,
@@ -25,8 +30,10 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._selection i
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
     plan_absent,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._waiting import Rollouts, Target
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Obj
+from ansible_collections.orchestrator.platform.plugins.module_utils._waiting import COMPLETE, Rollouts, Target
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Foreign, Obj, dig
+
+_DELETE_STUCK = "Delete its pods that do not start, for which a StatefulSet waits: {reason}"
 
 
 class Run(Selection):
@@ -39,16 +46,26 @@ class Run(Selection):
         self.on_failure = OnFailure(self.params["on_failure"])
         self.watch = Stopwatch()
         self.calls: dict[str, int] = {}
+        self.stopped = False  # a rollout failed, after which nothing more is to be changed
 
     def result(self) -> dict[str, t.Any]:
         """The module's result; `failed` with a sentence where a workload failed or is in conflict."""
         # Refused before anything is read.
         batch_size(self.params["batch"], 1)
+        if self.params["wait_timeout"] < 1:
+            raise PlatformError("wait_timeout is below 1: give the longest wait in seconds, or wait: false for none.")
+        if self.params["wait_stable"] < 0:
+            raise PlatformError(
+                "wait_stable is below 0: give the seconds for which new pods have to stay up, 0 for none."
+            )
         parse_overrides(self.params["overrides"])
         extra: dict[str, t.Any] = {}
         works: list[Work] = []
         if self.params["state"] == "absent":
-            works = self._decide(plan_absent, self.read(present=False))
+            reading = self.read(present=False)
+            for name in reading.missing:
+                self.warn(f"Namespace {name} is not there, so nothing is removed from it: is it spelt so?")
+            works = self._decide(plan_absent, reading)
         else:
             reading = self.read(present=True)
             ask = self.ask(reading)
@@ -73,12 +90,17 @@ class Run(Selection):
         return [*works, *([] if refused else self._not_found(works))]
 
     def _not_found(self, works: Iterable[Work]) -> list[Work]:
-        if self.check_mode or self.params["state"] == "absent":
-            return []
         found = {work.target.name for work in works}
-        plan = answer("not_found")
-        where = ",".join(self.params["namespaces"])
-        return [Work(Target("-", where, name), plan) for name in self.params["names"] if name not in found]
+        lost = [name for name in dict.fromkeys(self.params["names"]) if name not in found]
+        # A removal is done already; in check mode the real run may have made them before.
+        if not self.check_mode and self.params["state"] == "present":
+            return [Work(Target("-", ",".join(self.params["namespaces"]), name), answer("not_found")) for name in lost]
+        if lost:
+            self.warn(
+                f"No selected workload is named {', '.join(lost)}: correct names, kinds or namespaces"
+                + (", or go on if it is gone." if self.params["state"] == "absent" else ", or a real run fails.")
+            )
+        return []
 
     # -- change ---------------------------------------------------------------------------------------------------
 
@@ -87,10 +109,10 @@ class Run(Selection):
         answered = [work for work in works if not work.writes]
         changing = [work for work in works if work.writes]
         if self.check_mode or not self.params["wait"]:
-            changing = self.cluster.each(self.writer.write, changing)
+            changing = self._write(changing)
             self._lap("apply")
             return [*answered, *changing]
-        rollouts = Rollouts(self.cluster, self.versions)
+        rollouts = Rollouts(self.cluster, self.versions, self.warn)
         try:
             return self._roll(rollouts, answered, changing)
         finally:
@@ -104,35 +126,77 @@ class Run(Selection):
             (rolling if work.rolling and work.plan.outcome == "unchanged" else done).append(work)
         for work in rolling:
             rollouts.remember(work.target, work.seen)
-        failed = False
         for part in batches(changing, batch_size(self.params["batch"], len(changing))) if changing else [()]:
-            if failed and self.on_failure is not OnFailure.CONTINUE:
+            if self.stopped:
                 done += [_not_reached(work) for work in part]
                 continue
-            written = self.cluster.each(self.writer.write, part)
+            written = self._write(part)
             self._lap("apply")
             finished = self._wait(rollouts, [*written, *rolling])
             rolling = []
             if self.on_failure is OnFailure.ROLLBACK:
                 finished = self._put_back(rollouts, written, finished)
-            failed = failed or any(_rollout_failed(work) for work in finished)
+            if self.on_failure is not OnFailure.CONTINUE:
+                self.stopped = any(_rollout_failed(work) for work in finished)
             done += finished
         return done
+
+    def _write(self, works: Sequence[Work]) -> list[Work]:
+        written = self.cluster.each(self.writer.write, works)
+        if self.check_mode:
+            return written
+        held = {work.target.namespace for work in written if _waits_for_old_pods(work)}
+        stuck = {namespace: self._pods_not_ready(namespace) for namespace in sorted(held)}
+        return [
+            self._free(work, stuck[work.target.namespace]) if _waits_for_old_pods(work) else work for work in written
+        ]
+
+    def _pods_not_ready(self, namespace: str) -> list[tuple[str, PodView]] | ClusterError:
+        """(uid, pod) of the pods in a namespace that are not ready, or why they may not be listed."""
+        try:
+            pods, _version = self.cluster.items(KINDS["Pod"].path(namespace))
+        except ClusterError as exc:
+            return exc
+        views = [(dig(pod, "metadata", "uid"), view_of_pod(pod)) for pod in pods]
+        return [(uid, view) for uid, view in views if view is not None and not view.ready]
+
+    def _free(self, work: Work, pods: list[tuple[str, PodView]] | ClusterError) -> Work:
+        """The StatefulSet without the pods of the template that it has left, for which its controller would wait."""
+        if isinstance(pods, ClusterError):
+            return _noted(work, _DELETE_STUCK.format(reason=pods))
+        mine = [
+            (pod.name, uid)
+            for uid, pod in pods
+            if (pod.kind, pod.workload) == (work.target.kind, work.target.name) and work.left().concerns(pod)
+        ]
+        return self._delete_stuck(work, mine)
+
+    def _delete_stuck(self, work: Work, pods: list[tuple[str, str]]) -> Work:
+        # A StatefulSet's controller waits for ever for a pod that does not start, also with another template
+        # (kubernetes.io, StatefulSets, "Forced rollback").
+        try:
+            self.writer.delete_pods(work.target.namespace, pods)
+        except ClusterError as exc:
+            return _noted(work, _DELETE_STUCK.format(reason=exc))
+        return work
 
     def _wait(self, rollouts: Rollouts, works: list[Work]) -> list[Work]:
         awaited = {work.target: work.awaited() for work in works if _to_await(work)}
         if not awaited:
             return works
         timeout = self.params["wait_timeout"]
-        progress = rollouts.run(awaited, timeout)
+        progress = rollouts.run(awaited, timeout, self.params["wait_stable"])
         self._lap("wait")
         return [_after_wait(work, progress.get(work.target), timeout) for work in works]
 
     # -- put back -------------------------------------------------------------------------------------------------
 
     def _put_back(self, rollouts: Rollouts, written: Sequence[Work], finished: list[Work]) -> list[Work]:
-        """Of those written in this batch the failed ones as they were before."""
-        ours = {work.target for work in written}
+        """Of those written in this batch the failed ones as they were before.
+
+        A removal is never taken back: the sidecar may be what keeps the pods from starting.
+        """
+        ours = {work.target for work in written if not work.removes}
         failed = [work for work in finished if work.target in ours and _rollout_failed(work)]
         if not failed:
             return finished
@@ -150,15 +214,7 @@ class Run(Selection):
         except ClusterError as exc:
             return _noted(work, f"It could not be put back to what it was before: {exc}")
         back = back._replace(plan=answer("rolled_back", reason=work.reason)._replace(note=work.plan.note))
-        if work.target.kind != "StatefulSet":
-            return back
-        # Its controller waits for ever for a pod that does not start, also with the old template (kubernetes.io,
-        # StatefulSets, "Forced rollback").
-        try:
-            self.writer.delete_pods(work.target.namespace, stuck)
-        except ClusterError as exc:
-            return _noted(back, f"Delete its pods that do not start, for which a StatefulSet waits: {exc}")
-        return back
+        return self._delete_stuck(back, stuck) if work.target.kind == "StatefulSet" else back
 
     # -- report ---------------------------------------------------------------------------------------------------
 
@@ -171,6 +227,7 @@ class Run(Selection):
             "changed": self.writer.changed,
             "workloads": [_shown(work) for work in works],
             "summary": summary,
+            "stopped": self.stopped,
             "api_calls": {"total": self.cluster.calls, "patches": self.writer.patches, **self.calls},
             "timings": self.watch.result(),
             **extra,
@@ -182,7 +239,9 @@ class Run(Selection):
             kind, namespace, name = bad[0].target
             result["failed"] = True
             result["msg"] = (
-                f"{len(bad)} of {len(works)} workloads: {kind} {namespace}/{name}: {bad[0].plan.message}"
+                f"{len(bad)} of {len(works)} workloads: {kind} "
+                + (name if kind == "Namespace" else f"{namespace}/{name}")
+                + f": {bad[0].plan.message}"
                 + (" See workloads for the others." if len(bad) > 1 else "")
             )
         return result
@@ -203,6 +262,11 @@ class Run(Selection):
         return shown
 
 
+def _waits_for_old_pods(work: Work) -> bool:
+    """Whether our part was taken out of a StatefulSet of which pods did not start before."""
+    return work.target.kind == "StatefulSet" and work.sent and work.removes and not _was_complete(work)
+
+
 def _to_await(work: Work) -> bool:
     if work.target.kind not in KINDS or not KINDS[work.target.kind].rolls:
         return False
@@ -210,14 +274,18 @@ def _to_await(work: Work) -> bool:
 
 
 def _after_wait(work: Work, progress: Progress | None, timeout: int) -> Work:
-    if progress is None or progress.done:
+    if progress is None:
         return work
+    if progress.done:
+        return work if progress == COMPLETE else _noted(work, f"There was no rollout to wait for: {progress.reason}.")
     if progress.done is None:
         plan = answer("rollout_timeout", seconds=timeout, reason=progress.reason)
     else:
         code = code_of_failure(progress.reason)
         plan = answer(code, reason=progress.reason)
     work = work._replace(plan=plan, reason=progress.reason if plan.code == "rollout_failed" else plan.message)
+    if work.removes:
+        work = _noted(work, "The sidecar is out of the pod template and stays out.")
     if work.writes and not _was_complete(work):
         return _noted(work, f"It was not complete before the change either: {work.seen.progress.reason}.")
     return work
@@ -251,7 +319,9 @@ def _not_reached(work: Work) -> Work:
 
 
 def _shown(work: Work) -> dict[str, t.Any]:
-    message = f"{work.plan.message} {work.plan.note}".strip()
+    message = work.plan.message
+    if work.plan.note:  # what somebody else has said may end without a full stop
+        message += f"{'' if message.endswith(('.', '!', '?', '…')) else '.'} {work.plan.note}"
     row = {**work.target._asdict(), "outcome": work.plan.outcome, "code": work.plan.code, "message": message}
     return row if work.manifest is None else {**row, "manifest": work.manifest}
 

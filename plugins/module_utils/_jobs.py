@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     ANNOTATION_HASH,
     Obj,
@@ -55,6 +56,12 @@ def reason_to_keep(job: Obj) -> str | None:
     # Suspending a Job takes back its startTime and its pods leave no count, but each such change is a new generation.
     if dig(job, "spec", "suspend") and int(metadata.get("generation") or 1) > 1:
         return "it was changed after it was made, so that it may have run before it was suspended."
+    manifest = renewed(job)
+    if redact(manifest) != manifest:
+        return (
+            "it holds a value shaped or named like a secret, without which its manifest could not be given back if its "
+            "re-creation failed; put that value into a Secret."
+        )
     return None
 
 

@@ -169,7 +169,8 @@ CODES: dict[str, Code] = {
     "rollout_failed": Code(
         "failed",
         "The rollout failed: {reason}",
-        "Mend what the sentence names, then run again; `on_failure: rollback` takes the sidecar out by itself.",
+        "Mend what the sentence names, then run again. `on_failure: rollback` puts back what this run has added, never "
+        "a removal or what an earlier run began.",
     ),
     "rollout_timeout": Code(
         "failed",

@@ -199,6 +199,9 @@ class PodView(t.NamedTuple):
     ready: bool
     failure: str | None  # why it will not start
     waits: str | None = None  # what it waits for, though that may still come
+    deaths: int = 0  # how often its containers have ended with an error
+    down: bool = False  # whether one of them has, and does not run again yet
+    died: str = ""  # how one of them did
 
 
 def view_of_pod(pod: Obj) -> PodView | None:
@@ -220,7 +223,20 @@ def view_of_pod(pod: Obj) -> PodView | None:
         ready=any(item == ("Ready", "True") for item in _conditions(pod)),
         failure=pod_failure(pod),
         waits=_unscheduled(pod),
+        **_deaths(pod),
     )
+
+
+def _deaths(pod: Obj) -> dict[str, t.Any]:
+    deaths, down, died = 0, False, ""
+    for place in ("initContainerStatuses", "containerStatuses"):
+        for status in dig(pod, "status", place) or []:
+            now, last = _ending(dig(status, "state", "terminated")), _ending(dig(status, "lastState", "terminated"))
+            deaths += bool(now) + (int(status.get("restartCount") or 0) if last else 0)
+            down = down or bool(now)
+            if now or last:
+                died = bounded(f"pod {dig(pod, 'metadata', 'name')}, container {status.get('name')}: {now or last}")
+    return {"deaths": deaths, "down": down, "died": died}
 
 
 def _conditions(obj: Obj) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces, check_object_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import Plan, answer, sentence
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
@@ -76,20 +77,21 @@ Place = tuple[str, str]  # kind, namespace
 Out = t.TypeVar("Out")
 
 
-class Reading(t.NamedTuple):
-    """What the cluster said of namespaces, snippet and versions before any workload is read."""
-
-    namespaces: dict[str, Obj | None]  # those that exist; None where the namespace itself may not be read
-    missing: list[str]
-    snippet: Snippet | None
-    native: bool
-
-
 class Refused(t.NamedTuple):
-    """A namespace whose workloads may not be listed."""
+    """A namespace that may not be read, or whose workloads may not be listed."""
 
     namespace: str
     plan: Plan
+
+
+class Reading(t.NamedTuple):
+    """What the cluster said of namespaces, snippet and versions before any workload is read."""
+
+    namespaces: dict[str, Obj | None]  # those that exist; None where the object itself is not needed
+    missing: list[str]
+    refused: list[Refused]  # whose annotations and labels have to be known and may not be read
+    snippet: Snippet | None
+    native: bool
 
 
 class Ask(t.NamedTuple):
@@ -109,6 +111,14 @@ class Ask(t.NamedTuple):
         return "native" if self.options.native else "container"
 
 
+def _unread(namespace: str, exc: ApiError) -> Refused:
+    reason = (
+        f"{exc}. Whether the namespace opts out, and its Pod Security, stand in the Namespace object: grant the verb "
+        "get on namespaces."
+    )
+    return Refused(namespace, answer("forbidden", reason=reason))
+
+
 class Selection:
     """Reads one cluster as a module's arguments select."""
 
@@ -124,32 +134,42 @@ class Selection:
     def read(self, *, present: bool) -> Reading:
         """Namespaces, and where a sidecar is to be present also its snippet and form, all at once."""
         names = list(dict.fromkeys(self.params["namespaces"]))
+        if not names:
+            raise PlatformError("namespaces is empty, so that nothing is selected: name at least one namespace.")
+        if not self.params["kinds"]:
+            raise PlatformError("kinds is empty, so that nothing is selected: name at least one kind, or leave it out.")
+        check_namespaces(names, "namespaces")
+        if present:
+            self._check_place()
         parts: list[Callable[[], t.Any]] = [lambda name=name: self._namespace(name) for name in names]  # type: ignore[misc]
         if present:
             parts += [self._snippet, self._native]
         found = self.cluster.each(lambda part: part(), parts)
-        namespaces = dict(zip(names, found, strict=False))
-        there = {name: obj for name, (exists, obj) in namespaces.items() if exists}
+        read = dict(zip(names, found, strict=False))
+        there = {name: obj for name, obj in read.items() if obj is not None and not isinstance(obj, ApiError)}
+        refused = [_unread(name, obj) for name, obj in read.items() if isinstance(obj, ApiError)]
+        if not present:  # what a namespace says of injection does not matter, and it may be readable all the same
+            there, refused = {**there, **dict.fromkeys(item.namespace for item in refused)}, []
         snippet, native = found[len(names) :] if present else (None, False)
-        return Reading(there, [name for name in names if name not in there], snippet, native)
+        return Reading(there, [name for name in names if read[name] is None], refused, snippet, native)
 
-    def _namespace(self, name: str) -> tuple[bool, Obj | None]:
+    def _namespace(self, name: str) -> Obj | ApiError | None:
         try:
-            obj = self.cluster.find(f"/api/v1/namespaces/{name}")
+            return self.cluster.find(f"/api/v1/namespaces/{name}")
         except ApiError as exc:
             if exc.status != 403:
                 raise
-            return True, None  # its annotations stay unknown; what it holds may still be readable
-        return obj is not None, obj
+            return exc
 
     def _snippet(self) -> Snippet | None:
-        if self.params["snippet"]:
+        if self.params["snippet"] is not None:
             return parse_snippet(self.params["snippet"])
         config_map = self.cluster.find("/api/v1/namespaces/{namespace}/configmaps/{name}".format(**self._place()))
         return None if config_map is None else snippet_of_config_map(config_map)
 
     def published(self) -> Snippet | None:
         """The snippet alone, given or published; None where check mode goes on without it."""
+        self._check_place()
         snippet = self._snippet()
         if snippet is None:
             self._no_snippet()
@@ -163,6 +183,11 @@ class Selection:
 
     def _place(self) -> dict[str, str]:
         return self.params["snippet_from"] or {"namespace": "discord-monitor", "name": "discord-monitor-snippet"}
+
+    def _check_place(self) -> None:
+        place = self._place()
+        check_namespaces([place["namespace"]], "snippet_from.namespace")
+        check_object_name(place["name"], "snippet_from.name")
 
     def _native(self) -> bool:
         form = self.params["form"]
@@ -242,7 +267,7 @@ class Selection:
         kinds = dict.fromkeys(self.params["kinds"])
         places = [(kind, namespace) for kind in kinds for namespace in reading.namespaces]
         taken: list[Out] = []
-        refused: list[Refused] = []
+        refused = list(reading.refused)
         for part in self.cluster.each(lambda place: self._list(place, take), places):
             if isinstance(part, Refused):
                 refused.append(part)

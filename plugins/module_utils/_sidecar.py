@@ -149,7 +149,7 @@ def plan_present(obj: Obj, kind: str, snippet: Snippet, options: Options, around
         if plan.outcome == "skipped":
             return plan
         notes = (
-            _secret_note(draft, obj, around),
+            _secret_note(draft, obj, snippet, around),
             _user_note(draft, snippet),
             _whole_note(draft),
             _unknown_note(obj, kind),
@@ -390,10 +390,15 @@ def secret_references(container: Obj) -> set[str]:
     return names
 
 
-def _secret_note(draft: _Draft, obj: Obj, around: Surroundings) -> str:
-    """A note in check mode, else NoPlanError, where a Secret is known not to be there."""
+def _secret_note(draft: _Draft, obj: Obj, snippet: Snippet, around: Surroundings) -> str:
+    """A note in check mode, else NoPlanError, where a Secret is known not to be there.
+
+    One that a setting of the workload or of the run names is an error in check mode too: no task makes that one.
+    """
     if around.secrets is None:
         return ""
+    published = [snippet.watcher, *([snippet.bridge] if snippet.bridge else [])]
+    usual = {name for container in published for name in secret_references(container)}
     for container in draft.containers:
         for name in sorted(secret_references(container) - around.secrets):
             values = {
@@ -401,7 +406,7 @@ def _secret_note(draft: _Draft, obj: Obj, around: Surroundings) -> str:
                 "container": container["name"],
                 "namespace": dig(obj, "metadata", "namespace") or "default",
             }
-            if not around.check_mode:
+            if not around.check_mode or name not in usual:
                 raise NoPlanError("secret_missing", **values)
             return remark("secret_missing", **values)
     return ""

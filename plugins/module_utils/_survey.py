@@ -99,7 +99,7 @@ class FileSurvey:
         return _result(rows, snippet, "native" if options.native else "container", calls)
 
     def _snippet(self) -> tuple[Snippet | None, int]:
-        if self.params["snippet"]:
+        if self.params["snippet"] is not None:
             return parse_snippet(self.params["snippet"]), 0
         cluster = self._cluster()
         selection = Selection(self._module, cluster)

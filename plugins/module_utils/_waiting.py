@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
@@ -27,6 +27,10 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._rollout imp
     view_of_pod,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import KINDS, Obj
+
+COMPLETE = Progress(done=True, reason="complete")
+# Before what a pod died of, where that was after its rollout was complete.
+STABLE = "the new pods did not stay up: "
 
 
 class Target(t.NamedTuple):
@@ -42,6 +46,7 @@ class Seen(t.NamedTuple):
 
     generation: int
     progress: Progress
+    pods: int = 0  # how many there are
 
 
 class _Event(t.NamedTuple):
@@ -50,6 +55,7 @@ class _Event(t.NamedTuple):
     key: str  # the workload's name, the pod's uid; "" when the source itself gave up
     now: Seen | PodView | None = None  # None for a pod that is gone
     error: str = ""
+    refused: str = ""  # why the source may not watch, so that it lists again and again
 
 
 class Rollouts:
@@ -58,8 +64,14 @@ class Rollouts:
     `since` holds the resourceVersion of lists that the caller has read, by kind and namespace: there the watch begins.
     """
 
-    def __init__(self, cluster: Cluster, since: Mapping[tuple[str, str], str]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        since: Mapping[tuple[str, str], str],
+        warn: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self._cluster = cluster
+        self._warn = warn
         self._since = since
         self._followed: set[tuple[str, str]] = set()
         self._broken: dict[tuple[str, str], str] = {}
@@ -75,8 +87,12 @@ class Rollouts:
         """How a target was in the list that its watch begins after: without a change the watch tells nothing of it."""
         self._seen.setdefault(target, seen)
 
-    def run(self, targets: Mapping[Target, Awaited], timeout_s: float) -> dict[Target, Progress]:
-        """Progress of each target; those not complete after the timeout have `done` None."""
+    def run(self, targets: Mapping[Target, Awaited], timeout_s: float, stable_s: float = 0.0) -> dict[Target, Progress]:
+        """Progress of each target; those not complete after the timeout have `done` None.
+
+        With `stable_s` the complete ones are looked at for so long again: without a readiness probe a pod counts as
+        available before its containers have had time to end.
+        """
         self._pending, self._results = dict(targets), {}
         deadline = time.monotonic() + timeout_s
         self._follow_all()
@@ -89,7 +105,38 @@ class Rollouts:
             pass
         for target in self._pending:
             self._results[target] = self._late(target)
+        self._pending = {}
+        self._outlast({target: targets[target] for target in targets if self._has_new_pods(target)}, stable_s)
         return self._results
+
+    def _has_new_pods(self, target: Target) -> bool:
+        seen = self._seen.get(target)
+        return self._results[target] == COMPLETE and seen is not None and seen.pods > 0
+
+    def _outlast(self, targets: dict[Target, Awaited], stable_s: float) -> None:
+        """Those whose new pods do not stay up for so long have failed."""
+        deadline = time.monotonic() + stable_s
+        before: dict[str, int] = {}
+        try:
+            while targets and time.monotonic() < deadline:
+                for target in list(targets):
+                    died = self._died(target, targets[target], before)
+                    if died:
+                        del targets[target]
+                        self._results[target] = Progress(done=False, reason=f"{STABLE}{died}")
+                if targets:
+                    self._take(self._events.get(timeout=max(0.0, deadline - time.monotonic())))
+        except queue.Empty:
+            pass
+
+    def _died(self, target: Target, awaited: Awaited, before: dict[str, int]) -> str | None:
+        pods = self._pods.get(target, {})
+        for uid, pod in pods.items():
+            # What a container did before its pod was available is over, unless it is down still.
+            known = before.setdefault(uid, 0 if pod.down else pod.deaths)
+            if awaited.concerns(pod) and pod.deaths > known:
+                return pod.died
+        return first_failure(awaited, pods.values())
 
     def stuck(self, target: Target, awaited: Awaited) -> list[tuple[str, str]]:
         """(name, uid) of the pods of this template that are not ready, as seen last."""
@@ -114,9 +161,12 @@ class Rollouts:
         def deliver(event: str, obj: Obj) -> None:
             self._events.put(_view(source, namespace, event, obj))
 
+        def refused(reason: str) -> None:
+            self._events.put(_Event(source, namespace, "", refused=reason))
+
         def follow() -> None:
             try:
-                self._cluster.follow(path, deliver, self._stop, since=since)
+                self._cluster.follow(path, deliver, self._stop, since=since, refused=refused)
             except PlatformError as exc:
                 self._events.put(_Event(source, namespace, "", error=str(exc)))
 
@@ -126,10 +176,18 @@ class Rollouts:
     # -- events ---------------------------------------------------------------------------------------------------
 
     def _take(self, event: _Event) -> None:
+        if event.refused:
+            what = "pods" if event.source == "Pod" else KINDS[event.source].plural
+            self._warn(
+                f"A watch on {what} in {event.namespace} is refused, so the wait lists them again and again, which is "
+                f"slower and costs more: grant the verb watch. {event.refused}"
+            )
+            return
+        if event.error:
+            self._broken[event.source, event.namespace] = event.error
         if event.source == "Pod":
             self._take_pod(event)  # without the pods' messages a failure shows as a timeout
         elif event.error:
-            self._broken[event.source, event.namespace] = event.error
             for target in [item for item in self._pending if (item.kind, item.namespace) == event[:2]]:
                 self._look(target)
         elif isinstance(event.now, Seen):
@@ -166,6 +224,9 @@ class Rollouts:
         progress, awaited = self._progress(target), self._pending[target]
         pods = self._pods.get(target, {}).values()
         waits = next((pod.waits for pod in pods if pod.waits and awaited.concerns(pod)), None)
+        unseen = self._broken.get(("Pod", target.namespace))
+        if unseen:
+            waits = f"why is not known, since its pods may not be read: {unseen}"
         return progress._replace(reason=f"{progress.reason}; {waits}") if waits else progress
 
     def _progress(self, target: Target) -> Progress:
@@ -187,4 +248,6 @@ def _view(source: str, namespace: str, event: str, obj: Obj) -> _Event:
     progress = rolled_out(source, obj)
     if event == "DELETED":
         progress = Progress(done=False, reason="the workload was deleted")
-    return _Event(source, namespace, metadata["name"], Seen(int(metadata.get("generation") or 0), progress))
+    status = obj.get("status") or {}
+    pods = int(status.get("replicas") or status.get("desiredNumberScheduled") or 0)
+    return _Event(source, namespace, metadata["name"], Seen(int(metadata.get("generation") or 0), progress, pods))

@@ -37,13 +37,13 @@ options:
     choices: [present, absent]
     default: present
   namespaces:
-    description: Namespaces in which workloads are selected.
+    description: Namespaces in which workloads are selected, at least one. Each name is checked before anything is read.
     type: list
     elements: str
     required: true
   kinds:
     description:
-      - Kinds of workloads to select.
+      - Kinds of workloads to select, at least one.
       - A Job's pod template cannot be changed, see O(recreate_jobs). ReplicaSets, ReplicationControllers and Pods are
         never changed; they are answered with the code that says what to do.
     type: list
@@ -56,9 +56,18 @@ options:
     default: false
   wait_timeout:
     description:
-      - Longest wait for the rollouts of one batch, in seconds. Putting back what failed may take as long again.
+      - Longest wait for the rollouts of one batch, in seconds, at least 1. Putting back what failed may take as long
+        again.
     type: int
     default: 300
+  wait_stable:
+    description:
+      - For how many seconds the new pods of a batch have to stay up after its rollouts are complete, once a batch. A
+        container that ends with an error in that time is a failed rollout. It comes on top of O(wait_timeout).
+      - Without a readiness probe a pod counts as available at once, also where its agent then dies. V(0) does not look.
+    type: int
+    default: 5
+    version_added: 0.2.0
   batch:
     description:
       - How many of the workloads that will change are changed at once, as a number or as a percentage, rounded up.
@@ -78,6 +87,7 @@ options:
       - V(continue) goes on with the next batch.
       - It acts on rollouts alone, so it needs O(wait=true). A workload that the API server does not let us change has
         nothing to put back and stops no batch.
+      - A removal is never taken back.
       - The task fails in each case.
     type: str
     choices: [rollback, stop, continue]
@@ -92,7 +102,10 @@ attributes:
     support: full
     details:
       - Sends the same patches as a dry run of the API server.
-      - Where a namespace or the published snippet does not exist yet, it warns and returns no workloads.
+      - Where a namespace or the published snippet does not exist yet, it warns and returns no workloads. It warns also
+        of O(names) that are not there, for which a real run fails.
+      - A published webhook Secret that is missing is a note there, since the real run may have made it before. One that
+        O(overrides) or an annotation names is V(secret_missing) as in a real run.
   diff_mode:
     description: Returns details on what has changed, or what would change.
     support: full
@@ -189,6 +202,13 @@ summary:
   returned: always
   type: dict
   sample: {injected: 2, updated: 0, unchanged: 0, removed: 0, skipped: 1, conflict: 0, failed: 0}
+stopped:
+  description:
+    - Whether a rollout failed and, as O(on_failure) says, nothing more was begun. The role then leaves out its other
+      targets.
+  returned: always
+  type: bool
+  sample: false
 snippet_hash:
   description: Hash of the snippet that was applied.
   returned: when O(state=present)
@@ -230,6 +250,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     **SELECTION_SPEC,
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 300},
+    "wait_stable": {"type": "int", "default": 5},
     "batch": {"type": "str", "default": "100%"},
     "on_failure": {"type": "str", "choices": ["rollback", "stop", "continue"], "default": "rollback"},
 }

@@ -365,6 +365,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._extra_lists import collect_extra
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check, show_subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._judge import judge
+from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._report import show_counts, text_lines
 from ansible_collections.orchestrator.platform.plugins.module_utils._report_files import (
@@ -419,7 +420,10 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 
 def expectation(params: dict[str, Json]) -> Expectation:
-    """What the module's options say about the platform."""
+    """What the module's options say about the platform; raises PlatformError for what no namespace can be named."""
+    check_namespaces(
+        [params["monitor_namespace"], *params["agent_namespaces"]], "monitor_namespace or agent_namespaces"
+    )
     release = params["release"]
     fullname = chart_fullname(release)
     return Expectation(

@@ -358,6 +358,16 @@ def test_follow_lists_then_watches_then_lists_again(server, monkeypatch):
     assert server.seen[1][2]["resourceVersion"] == ["5"]
 
 
+def test_refused_watch_is_told_once_and_lists_become_rare(server):
+    """Listing is permitted and watching is not: else a list a second for the whole wait."""
+    server.answers["/x"] = [(200, LIST, {}), (403, json.dumps({"message": "watch is forbidden"}), {})] * 3
+    pace, told = Pace(), []
+    cluster_at(server.url).follow("/x", lambda *_event: None, pace, refused=told.append)
+    assert told == ["watch is forbidden"]
+    assert pace.waits[0] <= _cluster.MIN_ROUND_S
+    assert all(_cluster.MIN_ROUND_S < wait <= _cluster.REFUSED_ROUND_S for wait in pace.waits[1:])
+
+
 @pytest.mark.parametrize("status", [403, 500, 503])
 def test_refused_command_keeps_the_status_of_the_handshake(server, status):
     """kubernetes.stream hides it: whether a permission is missing would be unknown."""

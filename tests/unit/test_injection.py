@@ -53,7 +53,7 @@ class RollingCluster(FakeCluster):
             "status": {"initContainerStatuses": [{"name": "discord-watcher", "state": state}]},
         }
 
-    def follow(self, path, deliver, _stop, *, since=""):
+    def follow(self, path, deliver, _stop, *, since="", refused=None):
         self.lists += 1
         self.listeners[path.rsplit("/", 1)[1]] = deliver
         for obj in list(self.deployments.values()):
@@ -116,6 +116,14 @@ def test_continue_goes_on(snippet_document):
     assert result["failed"]
 
 
+@pytest.mark.parametrize(("on_failure", "stopped"), [("rollback", True), ("stop", True), ("continue", False)])
+def test_whether_anything_more_may_be_begun_is_told(snippet_document, on_failure, stopped):
+    """The role has other targets, of which this module knows nothing."""
+    broken = RollingCluster(snippet_document, broken=("two-containers",))
+    assert run(broken, wait=True, on_failure=on_failure)["stopped"] is stopped
+    assert run(RollingCluster(snippet_document), wait=True, on_failure=on_failure)["stopped"] is False
+
+
 def test_failed_update_is_put_back_to_what_was_ours_before(snippet_document):
     cluster = RollingCluster(snippet_document)
     run(cluster, wait=True, names=["plain"])
@@ -152,10 +160,33 @@ def test_workload_that_was_failing_before_is_not_blamed_on_us_in_silence(snippet
     assert "was not complete before the change either: 0 of 1 replicas available" in result["workloads"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "spec", "reason"),
+    [
+        ("Deployment", {"paused": True}, "the Deployment is paused"),
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, "pods change when they are deleted (OnDelete)"),
+        ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}, "pods change when they are deleted (OnDelete)"),
+    ],
+)
+def test_change_that_no_pod_has_seen_is_told_as_such(snippet_document, kind, spec, reason):
+    """Success alone would say that the new pods run."""
+    cluster = RollingCluster(snippet_document)
+    cluster.deployments["plain"]["spec"].update(spec)
+    (row,) = run(cluster, wait=True, names=["plain"], kinds=[kind])["workloads"]
+    assert row["code"] == "injected"
+    assert f"There was no rollout to wait for: {reason}." in row["message"]
+
+
+def test_sentences_of_others_end_before_ours_begin(snippet_document):
+    cluster = RollingCluster(snippet_document, before="plain")
+    message = run(cluster, wait=True, names=["plain"])["workloads"][0]["message"]
+    assert ". It was not complete before the change either: " in message
+
+
 def test_timeout_counts_as_a_failure(snippet_document):
     cluster = RollingCluster(snippet_document, broken=("plain",))
     cluster._pod = lambda _obj: {"metadata": {"uid": "nobody", "name": "x"}}
-    result = run(cluster, wait=True, wait_timeout=0, names=["plain"], on_failure="stop")
+    result = run(cluster, wait=True, wait_timeout=1, names=["plain"], on_failure="stop")
     assert codes(result) == {"plain": "rollout_timeout"}
 
 
@@ -204,6 +235,35 @@ def test_what_is_no_batch_is_refused_before_anything_is_read(snippet_document):
     assert cluster.calls == 0
 
 
+@pytest.mark.parametrize(("field", "value"), [("wait_timeout", 0), ("wait_timeout", -5), ("wait_stable", -1)])
+def test_times_that_make_no_sense_are_refused_before_anything_is_read(snippet_document, field, value):
+    """A wait of no time would call each rollout late and take everything back at once."""
+    cluster = RollingCluster(snippet_document)
+    with pytest.raises(PlatformError, match=f"{field} is below"):
+        run(cluster, **{field: value})
+    assert cluster.calls == 0
+
+
+def test_agent_that_dies_after_it_was_available_is_put_back(snippet_document):
+    cluster = RollingCluster(snippet_document)
+    make = cluster._pod
+
+    def dead(obj):
+        made = make(obj)
+        if "managedFields" in obj["metadata"] and obj["metadata"]["name"] == "plain":
+            state = {"terminated": {"exitCode": 1, "reason": "Error"}}
+            made["status"]["containerStatuses"] = [{"name": "agent", "restartCount": 0, "state": state}]
+        return made
+
+    cluster._pod = dead
+    assert codes(run(cluster, wait=True, names=["plain"])) == {"plain": "injected"}  # where nobody looks
+    cluster = RollingCluster(snippet_document)
+    make, cluster._pod = cluster._pod, dead
+    result = run(cluster, wait=True, wait_stable=1)
+    assert codes(result) == {"own-volume": "injected", "plain": "rolled_back", "two-containers": "injected"}
+    assert "did not stay up: pod plain-1-x, container agent: exit code 1" in result["msg"]
+
+
 def test_selector_that_the_server_refuses_is_one_sentence(snippet_document):
     cluster = RollingCluster(snippet_document)
 
@@ -228,6 +288,11 @@ class StatefulCluster(RollingCluster):
         super().__init__(snippet, **how)
         self.deleted: list[tuple[str, str]] = []
         self.refuse_delete: ApiError | None = None
+
+    def items(self, path, **params):
+        if path.endswith("/pods"):
+            return [self._pod(item) for item in self.deployments.values()], "7"
+        return super().items(path, **params)
 
     def _pod(self, obj: dict) -> dict:
         pod = super()._pod(obj)
@@ -257,6 +322,54 @@ def test_stateful_set_whose_pods_may_not_be_deleted_says_what_to_do(snippet_docu
     assert "Delete its pods that do not start" in rows[0]["message"]
 
 
+def test_removal_whose_rollout_fails_is_never_taken_back(snippet_document):
+    """The sidecar would be put back into what has just been freed of it."""
+    cluster = RollingCluster(snippet_document)
+    run(cluster, wait=True, names=["plain"])
+    cluster.always = "plain"
+    result = run(cluster, state="absent", wait=True, names=["plain"])
+    assert codes(result) == {"plain": "rollout_failed"}
+    assert "stays out" in result["workloads"][0]["message"]
+    assert injected(cluster) == set()
+
+
+def broken_stateful_set(snippet_document) -> StatefulCluster:
+    cluster = StatefulCluster(snippet_document, broken=("plain",))
+    run(cluster, kinds=["StatefulSet"], names=["plain"])  # without waiting: it stays as it is, with its stuck pod
+    apply = cluster.apply
+
+    def keep_pods(path, sent, **how):
+        cluster.old = [cluster._pod(item) for item in cluster.deployments.values()]
+        return apply(path, sent, **how)
+
+    items = cluster.items
+    cluster.items = lambda path, **params: (cluster.old, "7") if path.endswith("/pods") else items(path, **params)
+    cluster.apply = keep_pods
+    return cluster
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_removal_frees_a_stateful_set_of_the_pod_that_it_waits_for(snippet_document, wait):
+    """Only the pod of the template that was left, and only where it is not ready."""
+    cluster = broken_stateful_set(snippet_document)
+    result = run(cluster, kinds=["StatefulSet"], state="absent", wait=wait)
+    assert codes(result)["plain"] == "removed"
+    assert cluster.deleted == [("/api/v1/namespaces/agents/pods/plain-1-x", "plain-2")]
+
+
+def test_removal_in_check_mode_deletes_no_pod(snippet_document):
+    cluster = broken_stateful_set(snippet_document)
+    assert codes(run(cluster, kinds=["StatefulSet"], state="absent", check_mode=True))["plain"] == "removed"
+    assert cluster.deleted == []
+
+
+def test_removal_that_may_not_delete_the_pod_says_what_to_do(snippet_document):
+    cluster = broken_stateful_set(snippet_document)
+    cluster.refuse_delete = ApiError(403, "pods is forbidden", {})
+    rows = run(cluster, kinds=["StatefulSet"], state="absent", names=["plain"])["workloads"]
+    assert "Delete its pods that do not start" in rows[0]["message"]
+
+
 # -- what the decision needs to know ------------------------------------------------------------------------------
 
 
@@ -267,6 +380,15 @@ def test_missing_webhook_secret_is_told_and_nothing_is_sent(snippet_document):
     result = run(cluster, names=["plain"])
     assert codes(result) == {"plain": "secret_missing"}
     assert cluster.sent == []
+
+
+@pytest.mark.parametrize(("named", "code"), [(None, "injected"), ("misspelt", "secret_missing")])
+def test_secret_that_a_setting_names_is_missing_in_check_mode_too(snippet_document, named, code):
+    """What the platform makes itself may come later; what somebody has named may be misspelt."""
+    cluster = RollingCluster(snippet_document)
+    cluster.secrets = []
+    result = run(cluster, names=["plain"], check_mode=True, overrides={"webhook_secret_name": named})
+    assert codes(result) == {"plain": code}
 
 
 def test_secrets_that_may_not_be_listed_are_no_reason(snippet_document):
@@ -355,6 +477,20 @@ def test_job_is_made_again_after_the_server_has_said_that_it_would_take_it(snipp
     assert cluster.asked == ["create?", "delete", "create"]
     assert "discord-watcher" in json.dumps(cluster.job["spec"])
     assert result["changed"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"name": "API_TOKEN", "value": "abc"}, {"name": "X", "value": "https://discord.com/api/webhooks/1/abcdefghij"}],
+)
+def test_job_whose_manifest_could_not_be_given_back_is_not_made_again(snippet_document, entry):
+    """Where the creation fails the manifest is all that is left, and secrets are never shown."""
+    cluster = JobCluster(snippet_document)
+    cluster.job["spec"]["template"]["spec"]["containers"][0]["env"] = [entry]
+    result = recreate(cluster)
+    assert codes(result) == {"batch": "job_immutable"}
+    assert "put that value into a Secret" in result["workloads"][0]["message"]
+    assert cluster.asked == []
 
 
 def test_job_in_check_mode_stays(snippet_document):

@@ -96,3 +96,16 @@ def test_anything_else_is_refused_by_name(wrong):
 
 def test_the_filter_has_its_name():
     assert FilterModule().filters() == {"outcome_table": outcome_table}
+
+
+def test_namespace_is_named_once():
+    """It is in no namespace itself."""
+    row = {
+        "kind": "Namespace",
+        "namespace": "b",
+        "name": "b",
+        "outcome": "failed",
+        "code": "forbidden",
+        "message": "no",
+    }
+    assert outcome_table([row])[-1] == "  Namespace b"

@@ -90,7 +90,7 @@ def run(cluster: FakeCluster, *, check_mode: bool = False, diff: bool = False, *
     defaults = {key: spec.get("default") for key, spec in sidecar.ARGUMENT_SPEC.items()}
     warnings: list[str] = []
     module = types.SimpleNamespace(
-        params={**defaults, "namespaces": ["agents"], **params},
+        params={**defaults, "wait_stable": 0, "namespaces": ["agents"], **params},
         check_mode=check_mode,
         _diff=diff,
         warn=warnings.append,
@@ -142,6 +142,27 @@ def test_name_that_is_nowhere_fails(cluster):
     assert result["failed"]
 
 
+@pytest.mark.parametrize(("state", "check_mode"), [("absent", False), ("absent", True), ("present", True)])
+def test_name_that_is_nowhere_is_warned_of_where_it_may_be_right(cluster, state, check_mode):
+    """A misspelt name must not look like success; the real run of state present fails instead."""
+    result = run(cluster, names=["typo"], state=state, check_mode=check_mode)
+    assert result["workloads"] == []
+    assert "No selected workload is named typo" in result["warnings"][0]
+
+
+def test_selection_of_no_kind_is_refused(cluster):
+    with pytest.raises(PlatformError, match="kinds is empty"):
+        run(cluster, kinds=[])
+    assert cluster.calls == 0
+
+
+def test_empty_snippet_is_none(cluster):
+    """It would fall back on the published one in silence."""
+    with pytest.raises(PlatformError):
+        run(cluster, snippet={})
+    assert cluster.sent == []
+
+
 def test_missing_namespace_stops_before_anything_is_written(cluster):
     with pytest.raises(PlatformError, match="Namespace staging is not there: create it first"):
         run(cluster, namespaces=["agents", "staging"])
@@ -162,7 +183,9 @@ def test_check_mode_on_an_empty_cluster_warns_and_changes_nothing():
 
 
 def test_removal_from_a_missing_namespace_is_done_already(cluster):
-    assert run(cluster, state="absent", namespaces=["gone"])["workloads"] == []
+    result = run(cluster, state="absent", namespaces=["gone"])
+    assert result["workloads"] == []
+    assert result["warnings"] == ["Namespace gone is not there, so nothing is removed from it: is it spelt so?"]
 
 
 def test_removal_sends_only_where_we_own_something(cluster):
@@ -181,6 +204,42 @@ def test_forbidden_namespace_is_reported_and_the_others_are_done(cluster):
     assert result["workloads"][-1]["kind"] == "Namespace"
     assert result["workloads"][-1]["code"] == "forbidden"
     assert result["failed"]
+
+
+def hide_namespaces(cluster: FakeCluster, *hidden: str) -> None:
+    """Namespace objects that may not be read, though what is in them may."""
+    find = cluster.find
+
+    def hide(path, **params):
+        if path in [f"/api/v1/namespaces/{name}" for name in hidden]:
+            raise ApiError(403, f'namespaces "{path.rsplit("/", 1)[1]}" is forbidden', {})
+        return find(path, **params)
+
+    cluster.find = hide
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_namespace_whose_opt_out_cannot_be_known_gets_nothing(cluster, check_mode):
+    """Silence would inject where the owner has said no."""
+    hide_namespaces(cluster, "agents")
+    result = run(cluster, check_mode=check_mode)
+    (row,) = result["workloads"]
+    assert (row["kind"], row["namespace"], row["code"]) == ("Namespace", "agents", "forbidden")
+    assert "grant the verb get on namespaces" in row["message"]
+    assert (result["failed"], cluster.sent) == (True, [])
+
+
+def test_the_others_are_done_beside_a_namespace_that_may_not_be_read(cluster):
+    cluster.namespaces = ("agents", "hidden")
+    hide_namespaces(cluster, "hidden")
+    assert run(cluster, namespaces=["hidden", "agents"])["summary"]["injected"] == 3
+
+
+def test_removal_needs_no_namespace_object(cluster):
+    """What is ours goes, whatever a namespace says."""
+    run(cluster)
+    hide_namespaces(cluster, "agents")
+    assert run(cluster, state="absent")["summary"]["removed"] == 3
 
 
 def test_conflict_is_an_outcome_and_fails_the_task(cluster):

@@ -28,7 +28,7 @@ def module(warnings: list[str], **params) -> types.SimpleNamespace:
 
 def survey(cluster: FakeCluster, **params) -> dict:
     warnings: list[str] = []
-    result = Survey(module(warnings, namespaces=["agents"], **params), cluster).result()
+    result = Survey(module(warnings, **{"namespaces": ["agents"], **params}), cluster).result()
     return {**result, "warnings": warnings}
 
 
@@ -68,6 +68,13 @@ def test_forbidden_namespace_is_answered(cluster, monkeypatch):
     assert (row["kind"], row["code"]) == ("Namespace", "forbidden")
 
 
+def test_namespace_whose_opt_out_cannot_be_known_is_answered_as_the_module_does(cluster):
+    sidecar.hide_namespaces(cluster, "agents")
+    (row,) = survey(cluster)["workloads"]
+    assert (row["kind"], row["code"]) == ("Namespace", "forbidden")
+    assert "grant the verb get on namespaces" in row["message"]
+
+
 def test_pods_that_may_not_be_listed_are_unknown(cluster, monkeypatch):
     items = cluster.items
 
@@ -95,6 +102,11 @@ def test_files_are_read_without_a_cluster(snippet_document, tmp_path):
     assert rows == [("plain", "injected", 4), ("nightly", "injected", 50)]
     assert {row["file"] for row in result["workloads"]} == {str(tmp_path / "a.yaml")}
     assert result["api_calls"] == 0
+
+
+def test_empty_snippet_is_none(snippet_document):
+    with pytest.raises(PlatformError):
+        files(definitions=[{"kind": "Service"}], snippet={})
 
 
 def test_definitions_and_broken_manifests(snippet_document):

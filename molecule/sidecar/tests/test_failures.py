@@ -13,7 +13,7 @@ import yaml
 
 from process_tree import kill_tree
 from real_cluster import STATE, Json, containers
-from workload_shapes import essence, pod_spec, template_spec, trace, workload
+from workload_shapes import container, essence, pod_spec, template_spec, trace, workload
 
 testinfra_hosts = ["local://"]
 
@@ -121,10 +121,66 @@ def test_with_continue_the_rest_is_done(rolled):
     assert after["status"]["availableReplicas"] == 1
 
 
+# -- an agent that starts and then dies, and targets after it --------------------------------------------------------
+
+HASH = {"fieldRef": {"fieldPath": "metadata.annotations['orchestrator.platform/snippet-hash']"}}
+# Nothing but the sidecar makes it die, and only after its pod has counted as available.
+DYING = 'test -z "$HASH" || { sleep 1; exit 3; }; exec sleep infinity'
+
+
+@pytest.fixture(scope="module")
+def dying(cluster, role, ns, image) -> Story:
+    """Two targets, in the first of which an agent dies beside the sidecar; then a StatefulSet that hangs is freed."""
+    space = ns("dying")
+    agent = container("agent", image, "sh", "-c", DYING, env=[{"name": "HASH", "valueFrom": HASH}])
+    create(cluster, space, [
+        workload("Deployment", "a-dies", pod_spec(image, containers=[agent]), replicas=1),
+        workload("Deployment", "b-later", pod_spec(image)),
+        workload("StatefulSet", "hangs", pod_spec(image), replicas=1, annotations=BAD),
+    ])  # fmt: skip
+    cluster.kubectl("wait", "--namespace", space, "deployment/a-dies", "--for=condition=Available", "--timeout=60s")
+    looks = [look(cluster, space)]
+    targets = [{"namespaces": [space], "names": [name]} for name in ("a-dies", "b-later")]
+    runs = [role("main", sidecar_targets=targets, sidecar_wait_seconds=60)]
+    looks.append(look(cluster, space))
+    hangs = {"sidecar_namespaces": [space], "sidecar_kinds": ["StatefulSet"]}
+    runs.append(role("main", **hangs, sidecar_wait_seconds=0))
+    cluster.until(
+        lambda: "ImagePull" in json.dumps([pod["status"] for pod in cluster.objects("pods", space)]),
+        "a pod whose sidecar cannot be pulled",
+    )
+    runs.append(role("remove", **hangs, sidecar_wait_seconds=60))
+    return Story(looks, runs)
+
+
+def test_an_agent_that_dies_once_it_was_available_is_put_back(dying):
+    """It has no readiness probe, so that its rollout was complete before it died."""
+    row = dying.runs[0].row("a-dies")
+    assert row["code"] == "rolled_back", row
+    assert "did not stay up" in row["message"]
+    assert "exit code 3" in row["message"]
+    assert essence(dying.looks[1]["a-dies"]) == essence(dying.looks[0]["a-dies"])
+
+
+def test_no_target_is_begun_after_a_failed_one(dying):
+    """It is named as not reached, and nothing was sent to it."""
+    assert [row["name"] for row in dying.runs[0].rows] == ["a-dies"]
+    assert "not_reached, since a rollout in an earlier target failed: Deployment in" in dying.runs[0].output
+    assert trace(dying.looks[1]["b-later"]) == trace(dying.looks[0]["b-later"])
+
+
+def test_a_removal_frees_a_stateful_set_of_the_pod_it_waits_for(dying):
+    """Its controller would wait for ever for a pod whose sidecar cannot be pulled."""
+    assert dying.runs[1].code("hangs", "StatefulSet") == ("injected", "injected")
+    assert dying.runs[2].code("hangs", "StatefulSet") == ("removed", "removed")
+    assert not dying.runs[2].failed
+
+
 # -- no right in one of three namespaces ----------------------------------------------------------------------------
 
 RULES = [
     {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "patch"]},
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "list", "watch"]},
 ]
 
@@ -176,7 +232,7 @@ def test_the_forbidden_namespace_is_reported(limited, ns):
     """By a row of its own, whose sentence is the API server's; the run fails."""
     row = limited.runs[0].row(ns("closed"), "Namespace")
     assert (row["outcome"], row["code"]) == ("failed", "forbidden")
-    assert "deployments" in row["message"]
+    assert "verb get on namespaces" in row["message"]
     assert limited.runs[0].failed
     assert trace(limited.looks[1][ns("closed")]) == trace(limited.looks[0][ns("closed")])
 
