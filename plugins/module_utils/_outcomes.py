@@ -81,7 +81,8 @@ CODES: dict[str, Code] = {
         "skipped",
         "The pod template of a Job cannot be changed: {advice}",
         "Set `recreate_jobs`, which deletes and makes anew a Job of which nothing has run, or let the next one come "
-        "with the sidecar: by the chart's admission policy, its include, or the filter `with_sidecar`.",
+        "with the sidecar: by the chart's admission policy, its include, or the filter `with_sidecar`. One that was "
+        "made anew keeps its sidecar, whatever is published later, until it is deleted.",
     ),
     "job_next_run": Code(
         "skipped",
