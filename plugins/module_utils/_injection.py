@@ -13,7 +13,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._applying im
 from ansible_collections.orchestrator.platform.plugins.module_utils._batches import OnFailure, batch_size, batches
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError, PlatformError
-from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import OUTCOMES, answer
+from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import OUTCOMES, answer, message_of
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import (
@@ -225,7 +225,7 @@ class Run(Selection):
             summary[work.plan.outcome] += 1
         result: dict[str, t.Any] = {
             "changed": self.writer.changed,
-            "workloads": [_shown(work) for work in works],
+            "workloads": [_shown(work, sent=not self.check_mode) for work in works],
             "summary": summary,
             "stopped": self.stopped,
             "api_calls": {"total": self.cluster.calls, "patches": self.writer.patches, **self.calls},
@@ -318,10 +318,8 @@ def _not_reached(work: Work) -> Work:
     return work._replace(plan=answer("not_reached"))
 
 
-def _shown(work: Work) -> dict[str, t.Any]:
-    message = work.plan.message
-    if work.plan.note:  # what somebody else has said may end without a full stop
-        message += f"{'' if message.endswith(('.', '!', '?', '…')) else '.'} {work.plan.note}"
+def _shown(work: Work, *, sent: bool) -> dict[str, t.Any]:
+    message = message_of(work.plan, sent=sent)
     row = {**work.target._asdict(), "outcome": work.plan.outcome, "code": work.plan.code, "message": message}
     return row if work.manifest is None else {**row, "manifest": work.manifest}
 

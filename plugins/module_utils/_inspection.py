@@ -19,7 +19,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._fields impo
     planned_paths,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._mounting import owned_items
-from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import Plan
+from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes import Plan, message_of
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import (
     FIELD_MANAGER,
     Options,
@@ -74,7 +74,7 @@ def inspect(obj: Obj, kind: str, snippet: Snippet, options: Options, pods: Itera
 
 def row(target: Obj, plan: Plan, holding: Holding) -> dict[str, t.Any]:
     """One line of a result: which workload, what it holds, and what a run would give."""
-    message = f"{plan.message} {plan.note}".strip()
+    message = message_of(plan, sent=False)
     return {**target, **holding._asdict(), "outcome": plan.outcome, "code": plan.code, "message": message}
 
 

@@ -242,6 +242,24 @@ def answer(code: str, **values: object) -> Plan:
     return Plan(CODES[code].outcome, code, sentence(code, **values))
 
 
+# What was only looked at, or sent as a dry run, has not happened.
+_UNSENT = {
+    "injected": "The sidecar would be added.",
+    "updated": "The sidecar would be brought up to date.",
+    "removed": "Everything we own would be removed.",
+    "job_recreated": "The Job, of which nothing has run, would be deleted and made again with the sidecar.",
+}
+
+
+def message_of(plan: Plan, *, sent: bool) -> str:
+    """A plan's sentence with its note, in the conditional where nothing was sent."""
+    text = plan.message if sent else _UNSENT.get(plan.code, plan.message)
+    if not plan.note:
+        return text
+    # What somebody else has said may end without a full stop.
+    return f"{text}{'' if text.endswith(('.', '!', '?', '…')) else '.'} {plan.note}"
+
+
 def plan_of_error(status: int, message: str, body: Obj) -> Plan:
     """The outcome for a change that the API server refused."""
     causes = dig(body, "details", "causes") or []

@@ -15,6 +15,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes im
     OUTCOMES,
     answer,
     manual,
+    message_of,
     remark,
 )
 
@@ -88,3 +89,18 @@ def test_code_is_described(name):
 @pytest.mark.parametrize("name", NOTES)
 def test_note_begins_with_its_code(name):
     assert remark(name, **blanks(NOTES[name])).startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize("code", ["injected", "updated", "removed", "job_recreated"])
+def test_what_was_not_sent_is_told_in_the_conditional(code):
+    """Check mode and sidecar_info change nothing, and must not say that they did."""
+    plan = answer(code)._replace(note="A note.")
+    assert message_of(plan, sent=True) == f"{plan.message} A note."
+    conditional = message_of(plan, sent=False)
+    assert " would be " in conditional
+    assert conditional.endswith(" A note.")
+
+
+def test_a_foreign_sentence_is_ended_before_the_note():
+    plan = answer("rollout_failed", reason="no such image")._replace(message="no such image", note="A note.")
+    assert message_of(plan, sent=True) == "no such image. A note."

@@ -129,7 +129,12 @@ def test_check_mode_sends_the_same_patches_as_dry_run(cluster):
     assert all(item["dry_run"] for item in dry)
     assert not any(item["dry_run"] for item in cluster.sent)
     assert [item["body"] for item in dry] == [item["body"] for item in cluster.sent]
-    assert preview["workloads"] == real["workloads"]
+    keys = ("kind", "namespace", "name", "outcome", "code")
+    assert [[row[key] for key in keys] for row in preview["workloads"]] == [
+        [row[key] for key in keys] for row in real["workloads"]
+    ]
+    assert all("would be added" in row["message"] for row in preview["workloads"])
+    assert all("was added" in row["message"] for row in real["workloads"])
 
 
 def test_names_select(cluster):

@@ -43,8 +43,11 @@ def test_says_what_the_module_then_does(cluster):
     foretold = survey(cluster)
     assert cluster.sent == []
     done = sidecar.run(cluster)
-    keys = ("kind", "namespace", "name", "outcome", "code", "message")
-    assert [{key: row[key] for key in keys} for row in foretold["workloads"]] == done["workloads"]
+    keys = ("kind", "namespace", "name", "outcome", "code")
+    assert [[row[key] for key in keys] for row in foretold["workloads"]] == [
+        [row[key] for key in keys] for row in done["workloads"]
+    ]
+    assert all("would be added" in row["message"] for row in foretold["workloads"])
     after = survey(cluster)
     assert {row["code"] for row in after["workloads"]} == {"unchanged"}
     assert {(row["injected"], row["form"], row["snippet_hash"], row["outdated"]) for row in after["workloads"]} == {
