@@ -17,6 +17,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     skipped,
     subject,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._pod_security import SAFE_SYSCTLS
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity, same_quantity
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     Bearer,
@@ -252,18 +253,6 @@ def _status_of(pod: Obj, name: str) -> Obj:
 
 # As in the Pod Security Standards.
 _SELINUX_TYPES = ("container_t", "container_init_t", "container_kvm_t", "container_engine_t")
-_SAFE_SYSCTLS = (
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-)
 
 
 def _context_problems(container: Obj, spec: Obj) -> Iterator[str]:
@@ -332,7 +321,7 @@ def pod_level(view: View, namespace: str) -> Iterator[Result]:
         problems += [
             f"sysctl {item.get('name')}"
             for item in dig(bearer.spec, "securityContext", "sysctls") or []
-            if item.get("name") not in _SAFE_SYSCTLS
+            if item.get("name") not in SAFE_SYSCTLS
         ]
         mounted = {mount.get("name") for mount in container.get("volumeMounts") or []}
         problems += [

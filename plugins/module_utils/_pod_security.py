@@ -49,7 +49,7 @@ _VOLUMES = frozenset(
         "secret",
     ]
 )
-_SYSCTLS = frozenset(
+SAFE_SYSCTLS = frozenset(
     [
         "kernel.shm_rmid_forced",
         "net.ipv4.ip_local_port_range",
@@ -110,7 +110,7 @@ def _baseline(spec: Obj) -> Iterator[str]:
         if "hostPath" in volume:
             yield f"volume {volume['name']} (hostPath)"
     for sysctl in dig(spec, "securityContext", "sysctls") or []:
-        if sysctl.get("name") not in _SYSCTLS:
+        if sysctl.get("name") not in SAFE_SYSCTLS:
             yield f"sysctl {sysctl.get('name')}"
     for where, context in [("the pod", spec.get("securityContext") or {}), *_each(spec)]:
         if dig(context, "seccompProfile", "type") == "Unconfined":
