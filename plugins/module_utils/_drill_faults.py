@@ -25,12 +25,14 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._fault_table
 from ansible_collections.orchestrator.platform.plugins.module_utils._faults import AGENT, BRIDGE, WATCHER, Fault
 from ansible_collections.orchestrator.platform.plugins.module_utils._faults import Observation as Seen
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import subject
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, dig
+from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, dig, find_container
 
 STORM_RETRY_AFTER_S = 1.5  # arbitrary: long enough that asking on at once would show in the count
 STORM_S = 15.0  # three times the drill's outage limit of 5 s
 SILENCE_S = 60.0  # longer than the watcher waits for an answer (20 s)
 READER_S = 25.0
+MAX_LIMIT_BYTES = 256 << 20  # arbitrary: four times what the watcher is given, and little for any node
 
 Facts = dict[str, Json]
 
@@ -74,11 +76,23 @@ def ready(stage: Stage) -> None:
 # -- on any pod with a watcher -------------------------------------------------------------------------------------
 
 
+def refuse_unlimited(pod: Obj) -> None:
+    """Raises BrokenDrillError where the watcher's memory is not limited: the node's would be taken instead."""
+    found = find_container(pod.get("spec") or {}, WATCHER)
+    limit = dig(found and found[1], "resources", "limits", "memory")
+    if limit is None or parse_quantity(limit) > MAX_LIMIT_BYTES:
+        raise BrokenDrillError(
+            f"{WATCHER} has the memory limit {limit or 'none'}: give it one of at most {MAX_LIMIT_BYTES >> 20}Mi, "
+            "since the drill takes memory until the limit ends it"
+        )
+
+
 def _killed(stage: Stage) -> Facts:
     return _struck(stage, scripts.kill())
 
 
 def _oom(stage: Stage) -> Facts:
+    refuse_unlimited(stage.ground.pods.get(stage.pod))
     return _struck(stage, scripts.take_memory())
 
 

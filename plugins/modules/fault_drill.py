@@ -195,6 +195,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._faults impo
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import show_subject, subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._judge import judge
+from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces, check_object_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._report import Report, show_counts, text_lines
 from ansible_collections.orchestrator.platform.plugins.module_utils._report_files import write_reports
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation, Snapshot, View
@@ -228,6 +229,9 @@ THREADS = 32  # a fault is mostly waiting
 def run(module: Foreign) -> dict[str, Json]:
     """Make the faults, judge, report."""
     params: dict[str, Json] = module.params
+    check_namespaces([params["namespace"]], "namespace")
+    for target in params["targets"]:
+        check_object_name(target["name"], "targets.name")
     faults = choose(params["faults"], on_workload=bool(params["targets"]))
     if params["targets"] and not params["confirm"]:
         raise PlatformError(

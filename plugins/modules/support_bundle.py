@@ -144,6 +144,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._archive imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._bundle_collect import Bundle
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json
 
 REPORTS = ("findings.json", "findings.txt")
@@ -201,9 +202,10 @@ def add_reports(bundle: Bundle, folder: str | None) -> None:
 def main() -> None:
     """Entry point."""
     module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    if module.check_mode:
-        module.exit_json(changed=True, dest=module.params["dest"])
     try:
+        check_namespaces(module.params["namespaces"], "namespaces")
+        if module.check_mode:
+            module.exit_json(changed=True, dest=module.params["dest"])
         result = run(module.params, Cluster(module, threads=module.params["threads"]))
     except PlatformError as exc:  # the only place where an error becomes a failed task
         module.fail_json(msg=str(exc), **exc.details)

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS as STATIC
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import manual
-from ansible_collections.orchestrator.platform.plugins.module_utils._drill_faults import ACTIONS
+from ansible_collections.orchestrator.platform.plugins.module_utils._drill import BrokenDrillError
+from ansible_collections.orchestrator.platform.plugins.module_utils._drill_faults import ACTIONS, refuse_unlimited
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import ENDPOINTS
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_scripts import other_webhook, row
@@ -261,3 +262,17 @@ def test_the_role_makes_what_the_module_looks_for():
     assert spec["__verify_faults_endpoints"] == ENDPOINTS
     for name in BY_NAME:
         assert f"'{name}'" in spec["__verify_faults_all"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "refused"), [("64Mi", False), ("256Mi", False), (None, True), ("257Mi", True), ("2Gi", True)]
+)
+def test_memory_is_taken_only_up_to_a_small_limit(limit, refused):
+    """The watcher of a user's workload may have no limit: then the drill would take the node's memory (D8)."""
+    limits = {"memory": limit} if limit else {}
+    pod = {"spec": {"initContainers": [{"name": "discord-watcher", "resources": {"limits": limits}}]}}
+    if refused:
+        with pytest.raises(BrokenDrillError, match="give it one of at most 256Mi"):
+            refuse_unlimited(pod)
+    else:
+        refuse_unlimited(pod)
