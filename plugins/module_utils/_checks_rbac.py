@@ -139,7 +139,7 @@ def exec_in_pods(view: View, _namespace: str) -> Iterator[Result]:
     needs=_NEEDS,
     protects="every right of every other user, cluster administrators included",
     decided="impersonate on users and groups of the cluster and on serviceaccounts of each namespace. " + _DECIDED,
-    mend="Take the verb impersonate out of the role, or limit it by resourceNames.",
+    mend="Take the verb impersonate out of the role.",
 )
 def impersonate(view: View, _namespace: str) -> Iterator[Result]:
     """One step: another identity."""
@@ -181,7 +181,7 @@ def wildcard(view: View, _namespace: str) -> Iterator[Result]:
     needs=_NEEDS,
     protects="the rights of every account of the namespace",
     decided="create on serviceaccounts/token in each namespace. " + _DECIDED,
-    mend="Take serviceaccounts/token out of the role, or limit it by resourceNames.",
+    mend="Take serviceaccounts/token out of the role.",
 )
 def token_request(view: View, _namespace: str) -> Iterator[Result]:
     """One step: another account's token."""

@@ -32,10 +32,6 @@ class Snippet(t.NamedTuple):
     bridge_agent_mounts: list[Obj]
     hash: str
 
-    def volume_names(self) -> set[str]:
-        """Names of every volume that is ours."""
-        return {volume["name"] for volume in [*self.volumes, *self.bridge_volumes]}
-
 
 def hash_of(document: Obj) -> str:
     """sha256 over the canonical JSON; used when a snippet is given without the chart's hash."""

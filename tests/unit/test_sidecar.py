@@ -174,7 +174,9 @@ def test_patch_names_no_foreign_item_but_the_agent(snippet, case):
     ours = {"discord-watcher", "input-bridge"}
     named = [item["name"] for place in ("containers", "initContainers") for item in spec.get(place, [])]
     assert set(named) - ours <= {"agent"}
-    assert {item["name"] for item in spec.get("volumes", [])} <= snippet.volume_names()
+    assert {item["name"] for item in spec.get("volumes", [])} <= {
+        item["name"] for item in [*snippet.volumes, *snippet.bridge_volumes]
+    }
 
 
 # -- cases --------------------------------------------------------------------------------------------------------
