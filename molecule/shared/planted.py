@@ -152,8 +152,13 @@ def webhook_in_a_config_map(state: State) -> None:
 
 
 def token_secret(state: State) -> None:
-    about = {"name": "forever", "annotations": {"kubernetes.io/service-account.name": "default"}}
-    state.agent_objects.append({"kind": "Secret", "metadata": about, "type": "kubernetes.io/service-account-token"})
+    # An account of its own, made first: the token controller deletes the Secret of an account that does not exist,
+    # and `default` comes into a new namespace some time later.
+    about = {"name": "forever", "annotations": {"kubernetes.io/service-account.name": "keeper"}}
+    state.agent_objects += [
+        {"kind": "ServiceAccount", "metadata": {"name": "keeper"}},
+        {"kind": "Secret", "metadata": about, "type": "kubernetes.io/service-account-token"},
+    ]
 
 
 def no_room(state: State) -> None:
