@@ -29,7 +29,8 @@ _LISTS = ("clusterroles", "clusterrolebindings", "roles", "rolebindings", "servi
 _NEEDS = (*_LISTS, "deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "pods", "configmaps")
 _DECIDED = (
     "The API server's access reviews for every ServiceAccount of the namespaces in view, and for the groups that all "
-    "of them are in; accounts with the same bindings are asked for once. rbac_allowed names expected ones."
+    "of them are in; accounts with the same bindings are asked for once. A right that a role limits to resourceNames "
+    "is asked for by these names. rbac_allowed names expected ones."
 )
 # Kubernetes' own, and the groups that are meant to administer a cluster.
 _EXPECTED = (Allowed("kube-system/*"), Allowed("group:system:masters"))
@@ -72,12 +73,31 @@ def _rights(view: View, check_id: str) -> Iterator[Result]:
             for (check_of, right), grant in view.access.granted(who, namespace).items():
                 if check_of == check_id:
                     lines.setdefault((namespace, show_grant(grant)), []).append(right)
-        if not lines:
+        open_rights = view.access.undecided(who, check_id)
+        if not lines and open_rights:
+            yield unreadable(_show(who), f"{open_rights} access reviews have no answer, and no objects to decide by")
+        elif not lines:
             yield passed(_show(who))
         elif is_allowed(view, who, check_id):
             yield passed(_show(who), "expected")
         else:
             yield failed(_show(who), "; ".join(_line(*key, rights) for key, rights in lines.items()))
+    yield from _unseen(view)
+
+
+def _unseen(view: View) -> Iterator[Result]:
+    """What kept the picture from being whole: without it a pass would claim more than was looked at."""
+    unread = view.snapshot.unread
+    for namespace in view.access.wanted:
+        reason = unread.get(("serviceaccounts", namespace))
+        if reason is not None:
+            where = subject("Namespace", namespace, namespace)
+            yield unreadable(where, f"{reason}: only accounts that pods use, and default, were looked at")
+    if ("reviews", "") in unread:
+        yield unreadable(subject("Cluster"), f"{unread[('reviews', '')]}; roles and bindings alone decided there")
+    if not view.access.by_objects:
+        reason = "roles or bindings could not be read, so what they limit to single names was not asked for"
+        yield unreadable(subject("Cluster"), reason)
 
 
 def _line(namespace: str, grant: str, rights: list[Right]) -> str:
@@ -109,7 +129,8 @@ def read_secrets(view: View, _namespace: str) -> Iterator[Result]:
     scope="cluster",
     needs=_NEEDS,
     protects="the same Secrets: a pod may name any Secret of its namespace, and so may whoever makes pods",
-    decided="create, update and patch on pods and on every kind that makes pods. " + _DECIDED,
+    decided="create, update and patch on pods and on every kind that makes pods, CodeRun and DocsRun of the "
+    "orchestrator among them. " + _DECIDED,
     mend="Give the account a namespace of its own, or name it in rbac_allowed if it deploys agents; "
     "enforcement.mode of the chart then closes what is left.",
 )

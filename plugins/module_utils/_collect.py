@@ -172,7 +172,10 @@ class Collector:
         try:
             answers = self._in_lots(self._decide, questions[:_MAX_REVIEWS])
             groups = list(access.questions_about_groups(answers))
-            answers |= self._in_lots(self._decide, groups)
+            if len(groups) > _MAX_REVIEWS:
+                text = f"{len(groups) - _MAX_REVIEWS} of {len(groups)} access reviews of groups were not asked for"
+                self.snapshot.unread[("reviews", "")] = text
+            answers |= self._in_lots(self._decide, groups[:_MAX_REVIEWS])
         except ClusterError as exc:
             refused = isinstance(exc, ApiError) and exc.status == 403
             why = "create on subjectaccessreviews is not permitted" if refused else str(exc)

@@ -309,6 +309,40 @@ def test_more_reviews_than_the_bound_are_said_to_be_missing(cluster, expect, mon
     assert not complete
 
 
+def test_no_check_passes_whole_where_reviews_were_cut(cluster, expect, monkeypatch):
+    """The roles decide where nobody was asked, and the summary does not claim more (issue 5, bad input)."""
+    monkeypatch.setattr(_collect, "_MAX_REVIEWS", 10)
+    found, complete = verdicts(cluster, expect, "rbac/exec")
+    assert found["rbac/exec"][0] == "skip"
+    assert "were not asked for; roles and bindings alone decided there" in found["rbac/exec"][1]
+    assert not complete
+
+
+def test_cut_reviews_without_the_roles_decide_nothing(cluster, expect, monkeypatch):
+    monkeypatch.setattr(_collect, "_MAX_REVIEWS", 10)
+    cluster.forbidden.add("/apis/rbac.authorization.k8s.io/v1/clusterroles")
+    checks = [check for check in CHECKS if check.id == "rbac/token-request"]
+    view = Collector(cluster, expect).collect(checks, probe_every=False, probe_timeout_s=1)
+    findings, complete = run_checks(checks, view)
+    accounts = [row for row in findings if row["subject"]["kind"] == "ServiceAccount"]
+    assert {row["verdict"] for row in accounts} == {"skip"}
+    assert "access reviews have no answer" in accounts[0]["evidence"]
+    assert not complete
+
+
+# The other two are about answers and bindings, not about the list of accounts.
+OF_ACCOUNTS = {check.id for check in CHECKS if check.family == "rbac"} - {"rbac/review-agrees", "rbac/other-readers"}
+
+
+@pytest.mark.parametrize("check_id", sorted(OF_ACCOUNTS))
+def test_accounts_that_may_not_be_listed_leave_the_family_incomplete(check_id, cluster, expect):
+    cluster.forbidden.add("/api/v1/namespaces/agents/serviceaccounts")
+    found, complete = verdicts(cluster, expect, check_id)
+    assert found[check_id][0] == "skip"
+    assert "no permission to list serviceaccounts in agents" in found[check_id][1]
+    assert not complete
+
+
 def test_permissions_are_asked_for_as_the_user(cluster, expect):
     cluster.allowed = True
     found, complete = verdicts(cluster, expect, "preflight/permission")
