@@ -20,13 +20,22 @@ from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_resources,
     _checks_runtime,
     _checks_secrets,
+    _checks_values,
     _faults,
     _suppressions,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
 
-_PARTS = (_checks_preflight, _checks_chart, _checks_runtime, _checks_resources, _checks_secrets, _checks_rbac)
+_PARTS = (
+    _checks_preflight,
+    _checks_chart,
+    _checks_runtime,
+    _checks_resources,
+    _checks_secrets,
+    _checks_values,
+    _checks_rbac,
+)
 CHECKS: tuple[Check, ...] = tuple(item for part in _PARTS for item in part.CATALOGUE.checks)
 FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(item.family for item in CHECKS))
 
@@ -34,7 +43,7 @@ _SCOPES = {
     "cluster": "the cluster",
     "monitor": "the monitor's namespace",
     "agents": "each agent namespace",
-    "all": "the monitor's namespace and each agent namespace",
+    "all": "the monitor's namespace, each agent namespace and those of further Secrets of the platform",
     "drill": "a namespace made for it, or a workload that you name, by the module `fault_drill` only",
 }
 

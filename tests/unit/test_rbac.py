@@ -266,7 +266,8 @@ def test_what_is_granted_without_a_limit_is_not_asked_for_by_name():
 def test_everything_about_one_object_is_no_wildcard():
     """Its single rights are found all the same."""
     roles = Roles(
-        roles={"ns": [role("r", rule("*", "*", "*", resourceNames=["x"]))]}, bindings={"ns": [binding("b", "r", ACCOUNT)]}
+        roles={"ns": [role("r", rule("*", "*", "*", resourceNames=["x"]))]},
+        bindings={"ns": [binding("b", "r", ACCOUNT)]},
     )
     checks = {check for check, _right in access(roles).granted(BOB, "ns")}
     assert "rbac/wildcard" not in checks
