@@ -171,7 +171,8 @@ class Collector:
         except ClusterError as exc:
             if isinstance(exc, ApiError) and exc.status == 400:
                 text = f"The API server cannot read the selector {shown!r} of the workloads that are to hold a sidecar"
-                raise PlatformError(f"{text}: {bounded(str(exc))} Correct it where it is given.") from exc
+                said = bounded(str(exc)).rstrip(".")
+                raise PlatformError(f"{text}: {said}. Correct it in target_label_selectors or targets.") from exc
             reason = f"which {KINDS[chosen.kind].plural} in {chosen.namespace} match {shown} could not be read: {exc}"
             self.snapshot.unread[(str(chosen), chosen.namespace)] = reason
         else:

@@ -182,6 +182,7 @@ class View:
         self._secrets: dict[str, tuple[str, ...]] = {}
         self._webhooks: dict[str, tuple[str, ...]] = {}
         self._read: dict[str, list[tuple[str, str]]] = {}
+        self._expected: dict[tuple[str, str, str], frozenset[Way]] = {}
         self._owners: dict[str, dict[tuple[str, str] | None, list[Bearer]]] = {}
         self._overrides: dict[tuple[str, str, str], Overrides] = {}
 
@@ -426,9 +427,12 @@ class View:
     def _key_of(self, overrides: Overrides) -> str:
         return overrides.webhook_secret_key or self.webhook_key()
 
-    def expected_paths(self, bearer: Bearer) -> set[Way]:
+    def expected_paths(self, bearer: Bearer) -> frozenset[Way]:
         """(path, container, Secret) that may be; everything else by which a container reads one of ours is too much."""
-        return set(self._ways(bearer, required=False))
+        key = (bearer.namespace, bearer.kind, bearer.name)
+        if key not in self._expected:
+            self._expected[key] = frozenset(self._ways(bearer, required=False))
+        return self._expected[key]
 
     def unexpected(self, bearer: Bearer, paths: list[SecretPath]) -> list[SecretPath]:
         """Of the ways from a workload or pod to Secrets of ours those that are not meant."""

@@ -91,6 +91,11 @@ class Cases:
         if fault.alone:
             self.maker.send("DELETE", f"/api/v1/nodes/{state.name}")
 
+    def verify(self, name: str, *, limited: bool = False, **params: object) -> Json:
+        """One more run on a state that is there, with other options, by a user who may do nothing if `limited`."""
+        fault = CASES[name]._replace(params={**CASES[name].params, **params}, limited=limited)
+        return self._verify(fault, self.states[name])
+
     def _verify(self, fault: Fault, state: State) -> Json:
         options = {
             "monitor_namespace": state.monitor,

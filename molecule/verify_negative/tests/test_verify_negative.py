@@ -8,7 +8,7 @@ import json
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import CHECKS as OF_SUPPRESSIONS
 
 import states
@@ -51,6 +51,25 @@ def test_what_cannot_be_compared_is_no_pass(cases, name):
         item for item in result["findings"] if item["verdict"] == "skip" and "were not looked for" in item["evidence"]
     ]
     assert {item["id"] for item in skipped} >= {"secret-scope/value-copies", "secret-scope/configmap-values"}
+
+
+def test_selector_that_matches_nothing_is_named(cases):
+    """A mistyped label: no workload is asked for its watcher, and the reader sees by what (issue 5, bad input)."""
+    result = cases.verify("good", target_label_selectors=["app=codr"], checks=["injection/watcher-present"])
+    (row,) = result["findings"]
+    assert (row["verdict"], row["evidence"]) == ("skip", "no workload is selected (Deployment, labels app=codr)")
+
+
+def test_selector_that_cannot_be_read_is_an_error(cases):
+    with pytest.raises(PlatformError, match=r"The API server cannot read the selector 'app in \(a'.* Correct it"):
+        cases.verify("good", target_label_selectors=["app in (a"])
+
+
+def test_family_rbac_passes_nothing_for_who_may_read_nothing(cases):
+    """Neither roles nor accounts may be listed, and no review asked for: every check is skipped (issue 5, bad input)."""
+    result = cases.verify("good", limited=True, families=["rbac"])
+    assert {item["verdict"] for item in result["findings"]} == {"skip"}
+    assert not result["summary"]["complete"]
 
 
 @pytest.mark.parametrize("name", FAULTS)
