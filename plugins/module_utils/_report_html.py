@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, show_subject, worst_first
 from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import Row as Cell
@@ -41,7 +41,7 @@ def as_html(report: Report) -> str:
     parts = (
         _head(report),
         "<main>",
-        _matrix(report.matrix),
+        _matrix(report.matrix, report.matrix_unread),
         _findings(report),
         _usage(report.usage),
         _delivery(report.delivery),
@@ -51,21 +51,35 @@ def as_html(report: Report) -> str:
         "<footer>Written by orchestrator.platform.verification. docs/checks.md of the collection explains each check; "
         "findings.json beside this page holds everything for programs.</footer>",
     )
-    return page(f"Verification: {_outcome(report)}", "\n".join(part for part in parts if part))
+    return page(f"Verification: {_outcome(report)[1]}", "\n".join(part for part in parts if part))
 
 
 def _esc(value: Json) -> str:
     return html.escape(str(value), quote=True)
 
 
-def _outcome(report: Report) -> str:
-    if report.broken:
-        return f"{len(report.broken)} findings fail the run" if len(report.broken) > 1 else "1 finding fails the run"
-    return "everything holds" if report.summary["complete"] else "nothing fails, and the picture is incomplete"
+def _outcome(report: Report) -> tuple[str, str]:
+    """(state, sentence): what fails the run first, then what failed all the same; `holds` only where nothing is open."""
+    summary, broken = report.summary, len(report.broken)
+    if broken:
+        state, text = "fail", f"{broken} findings fail the run" if broken > 1 else "1 finding fails the run"
+    elif summary["failed"]:
+        state, text = "fail", f"{summary['failed']} failed, and the run was not to fail on that"
+    elif summary["warned"]:
+        state, text = "warn", f"nothing failed, {summary['warned']} warned"
+    elif summary["suppressed"]:
+        state, text = "pass", f"everything holds but for {summary['suppressed']} suppressed"
+    else:
+        state, text = "pass", "everything holds"
+    if summary["complete"]:
+        return state, text
+    if state == "pass":
+        text = "nothing failed" + (f", {summary['suppressed']} suppressed" if summary["suppressed"] else "")
+    return "fail" if state == "fail" else "warn", f"{text}, and the picture is incomplete"
 
 
 def _head(report: Report) -> str:
-    state = "fail" if report.broken else "pass" if report.summary["complete"] else "warn"
+    state, outcome = _outcome(report)
     about = " · ".join(
         _esc(f"{name.replace('_', ' ')} {', '.join(value) if isinstance(value, list) else value}")
         for name, value in report.about.items()
@@ -75,7 +89,7 @@ def _head(report: Report) -> str:
         f'<li><b class="{name}">{report.summary[word]}</b>{sign} {word}</li>' for name, (sign, word) in STATES.items()
     )
     return (
-        f'<header><h1>Verification</h1><p class="verdict {state}">{STATES[state][0]} {_esc(_outcome(report))}</p>'
+        f'<header><h1>Verification</h1><p class="verdict {state}">{STATES[state][0]} {_esc(outcome)}</p>'
         f"<p>{_esc(show_counts(report.summary))}. The run fails on: {_esc(report.fail_on)}.</p>"
         f'<p class="dim">{about}</p><ul class="tiles">{tiles}</ul></header>'
     )
@@ -84,9 +98,12 @@ def _head(report: Report) -> str:
 # -- secret scope --------------------------------------------------------------------------------------------------
 
 
-def _matrix(rows: list[Cell]) -> str:
-    if not rows:
+def _matrix(rows: list[Cell], unread: Sequence[str]) -> str:
+    if not rows and not unread:
         return ""
+    title = f"<section><h2>Who can read which Secret</h2>{_matrix_verdict(rows, unread)}"
+    if not rows:
+        return f"{title}</section>"
     secrets = sorted({str(row["secret"]) for row in rows})
     cells: dict[str, dict[str, list[Cell]]] = {}
     for row in rows:
@@ -98,7 +115,7 @@ def _matrix(rows: list[Cell]) -> str:
     more = len(ordered) - MAX_ROWS
     rest = f"<p>… and {more} more subjects; findings.json has all of them.</p>" if more > 0 else ""
     return (
-        f"<section><h2>Who can read which Secret</h2>{_matrix_verdict(rows)}{_legend()}"
+        f"{title}{_legend()}"
         f'<div class="scroll"><table class="matrix"><thead><tr><th scope="col">Subject</th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{rest}{_deviations(rows)}</section>"
     )
@@ -122,12 +139,19 @@ def _marks(rows: Iterable[Cell]) -> Iterator[str]:
         yield f'<span class="mark {kind}" title="{_esc(f"{path} {words}".strip())}">{sign} {_esc(name)}</span>'
 
 
-def _matrix_verdict(rows: list[Cell]) -> str:
+def _matrix_verdict(rows: list[Cell], unread: Sequence[str]) -> str:
     more = sum(not row["expected"] and bool(row["found"]) for row in rows)
     missing = sum(bool(row["expected"]) and not row["found"] for row in rows)
-    if not more and not missing:
-        return '<p class="pass">✔ Exactly the expected readers, by exactly the expected paths.</p>'
-    return f'<p class="fail">✖ {more} more than expected, {missing} expected and missing.</p>'
+    if more or missing:
+        text = f'<p class="fail">✖ {more} more than expected, {missing} expected and missing.</p>'
+    elif unread:
+        text = '<p class="warn">▲ Nothing deviates in what could be read, and that is not everything.</p>'
+    else:
+        text = '<p class="pass">✔ Exactly the expected readers, by exactly the expected paths.</p>'
+    if not unread:
+        return text
+    reasons = "".join(f"<li>{_esc(why)}</li>" for why in unread[:MAX_ROWS])
+    return f"{text}<p>○ Rows may be missing:</p><ul>{reasons}</ul>"
 
 
 def _legend() -> str:

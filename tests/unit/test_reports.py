@@ -244,6 +244,53 @@ def test_deviations_are_told_without_colour(mixed):
     )
 
 
+HEADLINES = [  # (what the summary is changed to, complete, the headline)
+    ({}, True, "everything holds"),
+    ({"failed": 2}, True, "2 failed, and the run was not to fail on that"),
+    ({"failed": 1, "warned": 3}, False, "1 failed, and the run was not to fail on that, and the picture is incomplete"),
+    ({"warned": 3}, True, "nothing failed, 3 warned"),
+    ({"suppressed": 1}, True, "everything holds but for 1 suppressed"),
+    ({"suppressed": 1}, False, "nothing failed, 1 suppressed, and the picture is incomplete"),
+    ({}, False, "nothing failed, and the picture is incomplete"),
+]
+
+
+@pytest.mark.parametrize(("counts", "complete", "headline"), HEADLINES)
+def test_headline_promises_no_more_than_the_summary(mixed, counts, complete, headline):
+    """Issue 5.5: with fail_on none nothing fails the run, and yet not everything holds."""
+    summary = {**mixed.summary, "failed": 0, "warned": 0, "suppressed": 0, **counts, "complete": complete}
+    page = as_html(mixed._replace(fail_on="none", summary=summary))
+    assert f"<title>Verification: {headline}</title>" in page
+    assert f" {headline}</p>" in page
+
+
+def test_headline_of_a_broken_run_says_incomplete_too(mixed):
+    assert "findings fail the run, and the picture is incomplete" in as_html(mixed)
+
+
+UNREAD = "no permission to list pods in agents"
+
+
+def test_matrix_sentence_does_not_speak_for_what_was_not_read(mixed):
+    """Issue 5.2: exactly the expected readers is only said of a matrix without gaps; the gaps are named."""
+    fine = [row for row in mixed.matrix if row["expected"] == row["found"]]
+    page = as_html(mixed._replace(matrix=fine, matrix_unread=[UNREAD]))
+    assert "Exactly the expected readers" not in page
+    assert "Nothing deviates in what could be read, and that is not everything." in page
+    assert f"<li>{UNREAD}</li>" in page
+    for rows in (mixed.matrix, []):
+        assert f"<li>{UNREAD}</li>" in as_html(mixed._replace(matrix=rows, matrix_unread=[UNREAD]))
+
+
+def test_text_commands_no_terminal(mixed):
+    """D13: names of users and groups are any text; a line of the report stays that line."""
+    who = subject("User", "", "\x1b[2J\u202eevil\nPASS  all")
+    bad = {**mixed.findings[0], "subject": who, "evidence": "x\x07y"}
+    lines = text_lines(mixed._replace(findings=[bad]))
+    assert [line for line in lines if not line.isprintable()] == []
+    assert any("evil PASS  all: x\ufffdy" in line for line in lines)
+
+
 def test_a_matrix_as_expected_says_so(mixed):
     page = Page(as_html(mixed._replace(matrix=mixed.matrix[:1])))
     assert "Exactly the expected readers" in page.text
