@@ -93,7 +93,7 @@ def select(
 
 
 def without_acting(checks: Iterable[Check]) -> tuple[Check, ...]:
-    """For check mode: what would post a message or run a command is skipped, says so, and nothing is collected for it."""
+    """For check mode: what posts a message or runs a command is skipped, says so, and nothing is collected."""
     return tuple(
         check._replace(needs=(), decide=functools.partial(_not_in_check_mode, check.id))
         if _OPT_IN.get(check.id) in _ACTING

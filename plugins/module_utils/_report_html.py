@@ -59,7 +59,7 @@ def _esc(value: Json) -> str:
 
 
 def _outcome(report: Report) -> tuple[str, str]:
-    """(state, sentence): what fails the run first, then what failed all the same; `holds` only where nothing is open."""
+    """(state, sentence): what fails the run first, then what failed all the same; holds only where nothing is open."""
     summary, broken = report.summary, len(report.broken)
     if broken:
         state, text = "fail", f"{broken} findings fail the run" if broken > 1 else "1 finding fails the run"

@@ -8,69 +8,16 @@ import json
 import socket
 import threading
 import time
-import types
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.orchestrator.platform.plugins.module_utils import _cluster
-from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
     ApiError,
     ClusterError,
     UnreachableError,
 )
 
-
-class Server:
-    """Gives scripted answers by path, in order; the last one stays."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, list[tuple[int, str, dict]]] = {}
-        self.seen: list[tuple[str, str, dict, dict, bytes]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self) -> None:
-                url = urlsplit(self.path)
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                outer.seen.append((self.command, url.path, parse_qs(url.query), dict(self.headers), body))
-                queue = outer.answers[url.path]
-                status, text, headers = queue.pop(0) if len(queue) > 1 else queue[0]
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(text.encode())), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            do_GET = do_PATCH = do_POST = do_DELETE = answer  # noqa: N815
-
-            def log_message(self, *_args) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-
-    def say(self, path: str, *answers: tuple) -> None:
-        self.answers[path] = [(status, json.dumps(body), extra[0] if extra else {}) for status, body, *extra in answers]
-
-
-@pytest.fixture
-def server():
-    made = Server()
-    yield made
-    made.http.shutdown()
-    made.http.server_close()
-
-
-def cluster_at(url: str, *, options: dict | None = None, **auth) -> Cluster:
-    params = {**dict.fromkeys(AUTH_ARG_SPEC), "host": url, "api_key": "bearer-canary", **auth}
-    module = types.SimpleNamespace(params=params, requires=lambda *_a: None, server_side_dry_run=False)
-    return Cluster(module, threads=4, **(options or {}))
+from .loopback import cluster_at
 
 
 def test_list_follows_every_page(server):

@@ -141,7 +141,12 @@ def test_unreadable_namespace_has_no_rows_and_no_error(snapshot, expect):
 
 @pytest.mark.parametrize(
     ("place", "told"),
-    [(("pods", "agents"), True), (("secrets", "monitor"), True), (("reviews", ""), True), (("services", "agents"), False)],
+    [
+        (("pods", "agents"), True),
+        (("secrets", "monitor"), True),
+        (("reviews", ""), True),
+        (("services", "agents"), False),
+    ],
 )
 def test_gaps_are_what_the_rows_are_made_of(snapshot, expect, place, told):
     """Issue 5.2: what could not be read has no rows, and whoever shows the matrix is told why."""

@@ -95,14 +95,19 @@ def pod() -> dict:
         "status": {
             "containerStatuses": [
                 {
-                    **{"name": "agent", "containerID": "c://1", "restartCount": 0, "image": "agent:1"},
+                    "name": "agent",
+                    "containerID": "c://1",
+                    "restartCount": 0,
+                    "image": "agent:1",
                     "state": {"terminated": {"exitCode": 1, "message": "last-words-canary"}},
                     "lastState": {"terminated": {"exitCode": 2, "message": "last-words-canary"}},
                 }
             ],
             "initContainerStatuses": [
                 {
-                    **{"name": "discord-watcher", "containerID": "c://2", "restartCount": 2},
+                    "name": "discord-watcher",
+                    "containerID": "c://2",
+                    "restartCount": 2,
                     "lastState": {"terminated": {"exitCode": 1, "message": "what our own watcher said"}},
                 }
             ],
