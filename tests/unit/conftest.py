@@ -40,8 +40,7 @@ def b64(text: str) -> str:
 def server():
     made = Server()
     yield made
-    made.http.shutdown()
-    made.http.server_close()
+    made.close()
 
 
 @pytest.fixture

@@ -15,10 +15,14 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._cluster imp
 
 
 class Server:
-    """Gives scripted answers by path, in order; the last one stays."""
+    """Gives scripted answers by path, in order; the last one stays. A subclass may answer by `reply` instead.
+
+    An answer of None hangs up without a word; one with a Content-Length longer than its text and `Connection: close`
+    hangs up in the middle.
+    """
 
     def __init__(self) -> None:
-        self.answers: dict[str, list[tuple[int, str, dict]]] = {}
+        self.answers: dict[str, list[tuple[int, str, dict] | None]] = {}
         self.seen: list[tuple[str, str, dict, dict, bytes]] = []
         outer = self
 
@@ -29,10 +33,14 @@ class Server:
                 url = urlsplit(self.path)
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 outer.seen.append((self.command, url.path, parse_qs(url.query), dict(self.headers), body))
-                queue = outer.answers[url.path]
-                status, text, headers = queue.pop(0) if len(queue) > 1 else queue[0]
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(text.encode())), **headers}.items():
+                found = outer.reply(self.command, url.path, parse_qs(url.query))
+                if found is None:
+                    self.close_connection = True
+                    return
+                status, text, headers = found
+                self.send_response_only(status)
+                stated = {"Date": self.date_time_string(), "Content-Length": str(len(text.encode())), **headers}
+                for name, value in stated.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(text.encode())
@@ -46,8 +54,21 @@ class Server:
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
 
-    def say(self, path: str, *answers: tuple) -> None:
-        self.answers[path] = [(status, json.dumps(body), extra[0] if extra else {}) for status, body, *extra in answers]
+    def say(self, path: str, *answers: tuple | None) -> None:
+        """The answers to this path: status, a JSON body, and headers where there are any."""
+        self.answers[path] = [
+            (item[0], json.dumps(item[1]), item[2] if len(item) > 2 else {}) if item else None for item in answers
+        ]
+
+    def reply(self, _method: str, path: str, _query: dict) -> tuple[int, str, dict] | None:
+        """The next answer to this path."""
+        queue = self.answers[path]
+        return queue.pop(0) if len(queue) > 1 else queue[0]
+
+    def close(self) -> None:
+        """Ends the server; whoever still waits for an answer is not waited for."""
+        self.http.shutdown()
+        self.http.server_close()
 
 
 def cluster_at(url: str, *, options: dict | None = None, **auth) -> Cluster:

@@ -107,7 +107,13 @@ ALLOWED = {
     "processes-false": pod({}, shareProcessNamespace=False),
     "own-account": pod({}, serviceAccountName="default"),
 }
-STRICT = {"agent-env", "agent-volume", "agent-projected", "agent-driver", "host-processes-without-watcher"}  # what only a strict namespace refuses
+STRICT = {
+    "agent-env",
+    "agent-volume",
+    "agent-projected",
+    "agent-driver",
+    "host-processes-without-watcher",
+}  # what only a strict namespace refuses
 
 
 def ask(api: DryRuns, kind: str, spec: Json, namespace: str = "adm-agents"):
