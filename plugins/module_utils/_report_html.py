@@ -18,6 +18,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report_page
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
 MAX_ROWS = 300  # of the matrix, those that deviate first; a browser on a phone still scrolls it
+FOLD = 24  # lines of a list that stand open, arbitrary: about a screen, so that the next section is not far below
 MAX_CARDS = 1000  # groups of findings
 HIGH = 0.8  # of a limit; arbitrary, the usual alert threshold
 
@@ -110,15 +111,32 @@ def _matrix(rows: list[Cell], unread: Sequence[str]) -> str:
         cells.setdefault(show_subject(row["subject"]), {}).setdefault(str(row["secret"]), []).append(row)
     odd = {who for who, per in cells.items() if any(map(_deviates, itertools.chain(*per.values())))}
     ordered = sorted(cells, key=lambda who: (who not in odd, who))
-    head = "".join(f'<th scope="col">{_esc(secret)}</th>' for secret in secrets)
-    body = "".join(_matrix_row(who, cells[who], secrets, odd=who in odd) for who in ordered[:MAX_ROWS])
+    lines = {who: _matrix_row(who, cells[who], secrets, odd=who in odd) for who in ordered[:MAX_ROWS]}
+    # Of many subjects those that deviate are what is looked for.
+    open_ = [line for who, line in lines.items() if who in odd or len(lines) <= FOLD]
+    folded = list(lines.values())[len(open_) :]
     more = len(ordered) - MAX_ROWS
     rest = f"<p>… and {more} more subjects; findings.json has all of them.</p>" if more > 0 else ""
+    table = _matrix_table(open_, secrets)
+    if folded:
+        table += _fold(f"{len(ordered) - len(odd)} subjects as expected", _matrix_table(folded, secrets) + rest)
+    else:
+        table += rest
+    return f"{title}{_legend()}{table}{_deviations(rows)}</section>"
+
+
+def _matrix_table(lines: list[str], secrets: list[str]) -> str:
+    if not lines:
+        return ""
+    head = "".join(f'<th scope="col">{_esc(secret)}</th>' for secret in secrets)
     return (
-        f"{title}{_legend()}"
         f'<div class="scroll"><table class="matrix"><thead><tr><th scope="col">Subject</th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{rest}{_deviations(rows)}</section>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _fold(title: str, body: str) -> str:
+    return f"<details><summary>{title}</summary>{body}</details>" if body else ""
 
 
 def _deviates(row: Cell) -> bool:
@@ -126,7 +144,10 @@ def _deviates(row: Cell) -> bool:
 
 
 def _matrix_row(who: str, per: dict[str, list[Cell]], secrets: list[str], *, odd: bool) -> str:
-    cells = "".join(f"<td>{''.join(_marks(per.get(secret, [])))}</td>" for secret in secrets)
+    # On a narrow screen each cell stands below its subject and says itself which Secret it is about.
+    cells = "".join(
+        f'<td data-secret="{_esc(secret)}">{"".join(_marks(per.get(secret, [])))}</td>' for secret in secrets
+    )
     sign = '<span class="fail">✖</span> ' if odd else ""
     return f'<tr><th scope="row">{sign}{_esc(who)}</th>{cells}</tr>'
 
@@ -216,8 +237,13 @@ def _card(report: Report, state: str, check: str, group: list[Finding]) -> str:
         f'<article class="finding {state}" data-state="{state}"><h3><span class="{state}">{sign} {word}</span> '
         f'<code>{_esc(check)}</code></h3><p class="dim">{_esc(title)}{"" if not title else ". "}'
         f"{_esc(group[0]['severity'])}, {number} {'subject' if number == 1 else 'subjects'}</p>"
-        f"<ul>{''.join(map(_item, group))}</ul>{hints}</article>"
+        f"{_items([_item(item) for item in group])}{hints}</article>"
     )
+
+
+def _items(lines: list[str]) -> str:
+    first, rest = "".join(lines[:FOLD]), "".join(lines[FOLD:])
+    return f"<ul>{first}</ul>{_fold(f'and {len(lines) - FOLD} more', f'<ul>{rest}</ul>' if rest else '')}"
 
 
 def _item(item: Finding) -> str:
@@ -246,8 +272,15 @@ def _usage(rows: list[Use]) -> str:
     if not bars:
         return ""
     bars.sort(key=lambda item: -(item[0] or 0))
-    body = "".join(text for _share_, text in bars[:MAX_ROWS])
-    return f'<section><h2>Use against limits</h2><div class="bars">{body}</div></section>'
+    return f"<section><h2>Use against limits</h2>{_bars([text for _share_, text in bars])}</section>"
+
+
+def _bars(lines: list[str]) -> str:
+    """The first ones open; of more than MAX_ROWS findings.json has the rest."""
+    first, rest = "".join(lines[:FOLD]), "".join(lines[FOLD:MAX_ROWS])
+    more = f"<p>… and {len(lines) - MAX_ROWS} more; findings.json has all of them.</p>" if len(lines) > MAX_ROWS else ""
+    folded = f'<div class="bars">{rest}</div>{more}' if rest else ""
+    return f'<div class="bars">{first}</div>{_fold(f"and {len(lines) - FOLD} more", folded)}'
 
 
 def _share(used: float, limit: float | None) -> float | None:
@@ -265,7 +298,7 @@ def _delivery(rows: list[Arrival]) -> str:
         return ""
     longest = max([1.0, *(row["seconds"] or 0.0 for row in rows)])
     bars = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row["delivered"], -(row["seconds"] or 0.0))):  # worst first
         who = f"{row['namespace']}/{row['pod']}, {row['container']}"
         seconds = row["seconds"]
         if row["delivered"] and seconds is not None:
@@ -275,7 +308,7 @@ def _delivery(rows: list[Arrival]) -> str:
             bars.append(_row(who, word, 0))
     return (
         '<section><h2>Delivery latency</h2><p class="dim">From a line written beside the watcher until Discord has '
-        f'confirmed it; a full bar is {longest:.1f} s.</p><div class="bars">{"".join(bars[:MAX_ROWS])}</div></section>'
+        f"confirmed it; a full bar is {longest:.1f} s.</p>{_bars(bars)}</section>"
     )
 
 

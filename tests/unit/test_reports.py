@@ -297,6 +297,40 @@ def test_a_matrix_as_expected_says_so(mixed):
     assert page.with_class("more") == 1
 
 
+def test_many_subjects_do_not_bury_what_deviates(mixed):
+    """Issue 5.5: with 200 workloads the deviating subjects stand open, the others are folded, nothing is left out."""
+    fine = [
+        cell(subject("Deployment", "agents", f"c-{number:03}", "w"), "agents/hook", "env", expected=True, found=True)
+        for number in range(200)
+    ]
+    page = as_html(mixed._replace(matrix=[*mixed.matrix, *fine]))
+    before, folded = page.split("<summary>202 subjects as expected</summary>")
+    assert "Pod agents/coder-1, container agent" in before
+    assert "Deployment agents/c-" not in before
+    assert all(f"Deployment agents/c-{number:03}" in folded for number in range(200))
+    assert "<summary>" not in as_html(mixed)
+
+
+def test_many_lines_of_one_finding_are_folded(mixed):
+    """A check that 200 pods break is one card of a screen's height."""
+    rows = [{**mixed.findings[0], "subject": subject("Pod", "agents", f"p-{number:03}")} for number in range(200)]
+    page = as_html(mixed._replace(findings=rows))
+    before, folded = page.split("<summary>and 176 more</summary>")
+    assert "p-023" in before
+    assert "p-024" not in before
+    assert "p-199" in folded
+
+
+def test_each_cell_says_which_secret_it_is_about(mixed):
+    """On a phone a cell stands below its subject, without a head above it."""
+    page = Page(as_html(mixed))
+    secrets = [
+        attributes.get("data-secret") for tag, attributes in page.tags if tag == "td" and "data-secret" in attributes
+    ]
+    assert set(secrets) == {"monitor/bot", "agents/hook"}
+    assert "content:attr(data-secret)" in as_html(mixed)
+
+
 def test_page_shows_use_and_latency(mixed):
     """Bars carry their figures as text; a line that was lost says why."""
     page = Page(as_html(mixed))
