@@ -182,13 +182,7 @@ def checkov() -> Linter:
     program = folder / "bin" / "checkov"
     if not (folder / ".complete").is_file():
         call([sys.executable, "-m", "venv", "--clear", folder], env=environment())
-        pip: list[str | Path] = [
-            folder / "bin" / "pip",
-            "install",
-            "--quiet",
-            "--require-hashes",
-            f"--requirement={pins}",
-        ]
+        pip: list[str | Path] = [folder / "bin" / "pip", "install", "--quiet", "--require-hashes", "-r", pins]
         call(pip, env=environment(), timeout_s=INSTALL_S)
         (folder / ".complete").touch()
 
