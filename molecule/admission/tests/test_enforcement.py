@@ -250,7 +250,15 @@ def test_ephemeral_containers(case: str, api: DryRuns):
 
 def test_no_warning_from_the_type_checker(cluster: Cluster):
     """Every expression fits every kind it is evaluated for."""
-    status = cluster.get("validatingadmissionpolicy", "discord-monitor.adm-monitor", "default")["status"]
+    name = "discord-monitor.adm-monitor"
+    # Before the controller has looked at it there is no warning either.
+    looked = cluster.until(
+        lambda: cluster.get("validatingadmissionpolicy", name, "default").get("status", {}).get("observedGeneration"),
+        "the type checker has looked at the policy",
+        60,
+    )
+    assert looked
+    status = cluster.get("validatingadmissionpolicy", name, "default")["status"]
     assert not status.get("typeChecking", {}).get("expressionWarnings")
 
 
