@@ -19,7 +19,8 @@ description:
   - Of Secrets the archive has names, types and keys. Of containers that are not ours it has neither the values of
     variables nor commands, nor what they left as a termination message or printed to a probe. Ours are told by their
     name and program, the bot by the labels of O(release) too.
-  - Everything else is redacted by shape (tokens, keys, webhook URLs, passwords in URLs and headers) and by the values of the Secrets that can be read, in their usual encodings.
+  - Everything else is redacted by shape (tokens, keys, webhook URLs, passwords in URLs and headers) and by the
+    values of the Secrets that can be read, in their usual encodings.
   - What cannot be read is listed in C(index.txt) and C(index.json) of the archive, and is no failure.
 options:
   dest:
