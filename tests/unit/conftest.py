@@ -23,6 +23,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import parse_snippet
 
+from .loopback import Server
+
 FIXTURES = Path(__file__).parent / "fixtures"
 HASH = "a" * 64
 # Shaped like the real ones and worth nothing.
@@ -32,6 +34,13 @@ WEBHOOK = "https://discord.com/api/webhooks/123456789/" + "w" * 40
 
 def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    yield made
+    made.close()
 
 
 @pytest.fixture
