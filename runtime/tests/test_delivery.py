@@ -36,6 +36,7 @@ def answer(status, body=None, **headers):
         (answer(401, {"code": 50027}), Verdict.GONE),
         (answer(403, {"code": 50027}), Verdict.GONE),
         (answer(404), Verdict.GONE),
+        (answer(404, {"code": 10003}), Verdict.FAILED),
         (answer(403), Verdict.FAILED),
         (answer(429, {"retry_after": 1.5}), Verdict.LIMITED),
         (answer(400, {"code": 50035}), Verdict.REFUSED),
@@ -74,7 +75,7 @@ def test_waits_are_what_discord_asks_for(given_answer, wait_s):
 def test_a_400_about_the_webhook_says_what_to_do():
     """DM-A01: a forum channel without a thread is the webhook's fault, no message's."""
     judged = judge(answer(400, {"code": 220001, "message": "foreign text"}))
-    assert "thread_id" in judged.reason
+    assert "DISCORD_THREAD_ID" in judged.reason
     assert "foreign" not in judged.reason
     assert judged.wait_s == 60.0
 
