@@ -37,6 +37,7 @@ ASSETS = {
     "/": ("page.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 # Only our own two files may run or style: what an agent writes can never become part of the page.
 CONTENT_SECURITY_POLICY = (
@@ -309,7 +310,7 @@ class FakeDiscord:
         found = self.guild.messages(
             after=int(after) if after.isdigit() else 0, channel_id=call.query.get("channel_id", "")
         )
-        return Reply(200, {"messages": found, "stats": self.guild.stats()})
+        return Reply(200, {"messages": found, "deleted": list(self.guild.deleted), "stats": self.guild.stats()})
 
     def _switches(self) -> dict[str, object]:
         return {**self.guild.fault._asdict(), "bucket": self.guild.bucket_size, "modes": MODES}

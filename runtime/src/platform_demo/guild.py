@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 MAX_MESSAGES = 20_000
 MAX_WEBHOOKS = 1_000
+MAX_DELETED = 200  # ids of deleted messages, for pages that show them
 # Webhook ids below this come into being when they are first used, so that a demo needs no preparation; real ids are
 # far above, and an unknown one of those is answered with 404.
 AUTO_WEBHOOK_BELOW = 1_000_000_000
@@ -79,6 +80,7 @@ class Guild:
         self.threads: dict[str, str] = {}  # channel by thread; a thread is a channel as well
         self.webhooks: dict[str, Webhook] = {}
         self._messages: deque[dict[str, Any]] = deque(maxlen=MAX_MESSAGES)
+        self.deleted: deque[str] = deque(maxlen=MAX_DELETED)
         self._buckets: dict[str, Bucket] = {}
         self._last_id = 0
         self.received = 0
@@ -142,8 +144,7 @@ class Guild:
         with self.lock:
             self.forums.discard(channel_id)
             self.threads.pop(channel_id, None)
-            kept = [message for message in self._messages if message["channel_id"] != channel_id]
-            self._messages = deque(kept, maxlen=MAX_MESSAGES)
+            self._drop([message for message in self._messages if message["channel_id"] == channel_id])
             return self.channels.pop(channel_id, None) is not None
 
     def create_webhook(self, channel_id: str, name: str, token: str) -> Webhook:
@@ -188,10 +189,13 @@ class Guild:
     def delete(self, ids: set[str], channel_id: str) -> int:
         """Delete messages of a channel; how many there were."""
         with self.lock:
-            kept = [m for m in self._messages if not (m["id"] in ids and m["channel_id"] == channel_id)]
-            gone = len(self._messages) - len(kept)
-            self._messages = deque(kept, maxlen=MAX_MESSAGES)
-            return gone
+            return self._drop([m for m in self._messages if m["id"] in ids and m["channel_id"] == channel_id])
+
+    def _drop(self, messages: list[dict[str, Any]]) -> int:
+        gone = {message["id"] for message in messages}
+        self.deleted.extend(gone)
+        self._messages = deque((m for m in self._messages if m["id"] not in gone), maxlen=MAX_MESSAGES)
+        return len(gone)
 
     def seed(self, channel_id: str, messages: list[dict[str, Any]]) -> list[str]:
         """Put messages in as they are, for tests of retention; their ids."""
