@@ -240,6 +240,14 @@ def test_configured_secrets_never_pass(text, secret):
     assert secret not in redact(f"{text}{url}{text}{secret}{text}").replace(text, "")
 
 
+@given(st.text(AWKWARD), st.sampled_from(SECRETS), st.text(AWKWARD))
+def test_secrets_are_found_in_any_surroundings(before, secret, after):
+    """Issue 7.9, DM-149: whatever stands around it, apart by a space; redacting again changes nothing; nothing is raised."""
+    out = Redactor(guess=True)(f"{before} {secret} {after}")
+    assert secret not in out
+    assert Redactor(guess=True)(out) == out
+
+
 def test_secret_type_is_masked():
     secret = Secret("hunter2hunter2")
     assert "hunter2" not in f"{secret} {secret!r} {secret:>30} {[secret]} {vars}"

@@ -99,9 +99,7 @@ def test_threads_are_below_their_forum(watch, discord, home, browse, size):
     browser.click("nav li li:nth-child(2) button")
     wait_for(lambda: "one" not in shown(browser), what="one thread alone is shown")
     assert "two" in shown(browser)
-    assert browser.eval("document.getElementById('channel').innerText").endswith(
-        "agent-0 · session bbbbbbbb"
-    )
+    assert browser.eval("document.getElementById('channel').innerText").endswith("agent-0 · session bbbbbbbb")
     if size is PHONE:
         wait_for(lambda: browser.eval(visible) == "hidden", what="the channels make way")
 
