@@ -8,6 +8,7 @@ import base64
 import json
 from pathlib import Path
 
+import hypothesis
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import planned_paths
@@ -24,6 +25,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import parse_snippet
 
 from .loopback import Server
+
+# A slow machine is no failure: without this hypothesis fails an example that takes longer than 200 ms.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 HASH = "a" * 64
