@@ -30,7 +30,7 @@ IMAGE = [
     "python3",
     "rm",
     "sed",
-    "touch",
+    "tr",
 ]
 
 
@@ -60,7 +60,8 @@ class Place:
         return {
             "PATH": str(self.programs), "HOME": str(self.folder / "home"), "NOTES": str(self.notes),
             "WORKSPACE": str(self.workspace), "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
-            "MANAGED_SETTINGS": str(self.folder / "managed.json"), **more,
+            "MANAGED_SETTINGS": str(self.folder / "managed.json"),
+            "AGENT_RESULT_FILE": str(self.folder / "termination-log"), **more,
         }  # fmt: skip
 
     def git(self, *argv: str, cwd: Path) -> str:

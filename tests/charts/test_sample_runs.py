@@ -47,7 +47,7 @@ class Hosted(Place):
 
     def env(self, **more: str) -> dict[str, str]:
         forge = {"GH_HOST": f"127.0.0.1:{self.server.server_address[1]}", "GH_ENTERPRISE_TOKEN": TOKEN}
-        return super().env() | forge | {"PACE_MS": "1", "RESULT_FILE": str(self.folder / "termination-log"), **more}
+        return super().env() | forge | {"PACE_MS": "1", **more}
 
     def url(self, name: str) -> str:
         return f"file://{self.folder}/forge/{name}.git"
@@ -58,10 +58,15 @@ class Hosted(Place):
     def transcripts(self) -> list[Path]:
         return list((self.folder / "home" / ".claude" / "projects").glob("*/*.jsonl"))
 
+    def results(self) -> dict[str, str]:
+        """What the termination message says: JSON objects, a line each."""
+        found: dict[str, str] = {}
+        for line in self.result.read_text(encoding="utf-8").splitlines():
+            found |= json.loads(line)
+        return found
+
     def new_pod(self) -> None:
-        """What does not outlive a pod: the home folder and the termination message."""
-        shutil.rmtree(self.folder / "home")
-        (self.folder / "home").mkdir()
+        """What does not outlive a pod: the termination message. The controller keeps the sessions on the claim."""
         self.result.write_text("", encoding="utf-8")
 
 
@@ -100,7 +105,8 @@ def test_a_code_run_ends_with_a_pull_request(place, code):
     done = place.run("code", code)
     assert done.returncode == 0, done.stderr
     [transcript] = place.transcripts()
-    assert json.loads(place.result.read_text(encoding="utf-8")) == {
+    assert place.results() == {
+        "promptMode": "direct",
         "pullRequestUrl": "http://forge.example.org/acme/shop/pull/1",
         "sessionId": transcript.stem,
     }
@@ -126,7 +132,7 @@ def test_the_output_is_the_clients_stream(place, code):
 
 
 def test_a_retry_carries_on_the_session_and_the_pull_request(place, code):
-    """OR-230, OR-231, OR-232: in a new pod the session comes back out of the workspace, as old rows, and goes on."""
+    """OR-230, OR-231, OR-232: in a new pod the session on the claim goes on."""
     assert place.run("code", code).returncode == 0
     [former] = place.transcripts()
     before = rows_of(former)
@@ -139,19 +145,9 @@ def test_a_retry_carries_on_the_session_and_the_pull_request(place, code):
     assert transcript.name == former.name
     assert rows[: len(before)] == before
     assert rows[len(before)]["parentUuid"] == before[-1]["uuid"]
-    assert json.loads(place.result.read_text(encoding="utf-8"))["pullRequestUrl"].endswith("/pull/1")
+    assert place.results()["pullRequestUrl"].endswith("/pull/1")
     note = place.forge_git("show", f"{BRANCH}:services/cart/attempt-2.md")
     assert note == "# Attempt 2\n\nSay 'what' is \"new\"."
-
-
-def test_a_session_that_came_back_looks_old(place, code):
-    """DM-193: a watcher of the new pod takes a file untouched for an hour as read, so the channel does not see it twice."""
-    place.run("code", code)
-    place.new_pod()
-    place.program("claude", "#!/usr/bin/env bash\nexit 0\n")
-    assert place.run("code", code | {"continue_session": True}).returncode == 0
-    [transcript] = place.transcripts()
-    assert time.time() - transcript.stat().st_mtime > 3600
 
 
 @pytest.mark.parametrize("wait_for", ["cart.py", "agent"])
@@ -169,14 +165,14 @@ def test_sigterm_saves_the_work(place, code, wait_for):
     assert process.returncode == 128 + signal.SIGTERM, (output, errors)
     assert "error: the agent ended with status 143" in errors
     assert "discounted" in place.forge_git("show", f"{BRANCH}:services/cart/cart.py")
-    assert json.loads(place.result.read_text(encoding="utf-8"))["pullRequestUrl"].endswith("/pull/1")
+    assert place.results()["pullRequestUrl"].endswith("/pull/1")
 
 
 def test_sigterm_before_the_agent(place, code):
     """Issue 8.6: a run that waits for a repository ends when it is told to, with a sentence."""
     place.program(
         "ssh",
-        f"#!/usr/bin/env bash\ntouch {place.notes}/ssh\nfor _ in {{1..200}}; do [[ -e {place.notes}/go ]] && exit 1; read -rt 0.1 <> <(:) || :; done\n",
+        f"#!/usr/bin/env bash\n: >{place.notes}/ssh\nfor _ in {{1..200}}; do [[ -e {place.notes}/go ]] && exit 1; read -rt 0.1 <> <(:) || :; done\n",
     )
     with place.start("code", code | {"repository_url": "git@forge.example.org:acme/shop.git"}) as process:
         until((place.notes / "ssh").exists, "ssh is started")
@@ -185,6 +181,7 @@ def test_sigterm_before_the_agent(place, code):
         _output, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "error: ended by SIGTERM before the agent has started" in errors
+    assert place.results() == {"error": "ended by SIGTERM before the agent has started"}
 
 
 def test_what_a_killed_attempt_left_is_taken_up(place, code):
@@ -218,7 +215,14 @@ def test_the_agents_status_is_the_jobs(place, code):
     """OR-360: with the pull request opened all the same."""
     done = place.run("code", code, SAMPLE_STATUS="3")
     assert (done.returncode, "error: the agent ended with status 3" in done.stderr) == (3, True)
-    assert "pullRequestUrl" in place.result.read_text(encoding="utf-8")
+    assert "pullRequestUrl" in place.results()
+
+
+def test_a_sentence_of_the_script_is_the_runs(place, code):
+    """Issue 8.7: as JSON, whatever is in it; the controller puts it into the run's condition."""
+    odd = 'file:///no"where\\at all'
+    assert place.run("code", code | {"repository_url": odd}).returncode == 1
+    assert place.results()["error"].startswith(f"repository {odd} cannot be read by agent-one")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +240,7 @@ def test_a_forge_that_cannot_be_asked_costs_no_work(place, code, env, says):
     assert says in done.stderr
     assert "the pull request could not be opened" in done.stderr
     assert place.forge.repositories.head(CODE_REPOSITORY, BRANCH)
-    assert place.result.read_text(encoding="utf-8") == ""
+    assert "pullRequestUrl" not in place.results()
 
 
 def test_secrets_stay_where_they_are(place, code):
@@ -253,8 +257,8 @@ def test_a_docs_run_describes_each_task(place):
         "docs", {"repository_url": place.url(CODE_REPOSITORY), "working_directory": ".", "source_branch": "main"}
     )
     assert done.returncode == 0, done.stderr
-    result = json.loads(place.result.read_text(encoding="utf-8"))
-    assert result == {
+    assert place.results() == {
+        "promptMode": "direct",
         "pullRequestUrl": "http://forge.example.org/acme/shop/pull/1",
         "sessionId": place.transcripts()[0].stem,
     }
