@@ -203,7 +203,7 @@ class _Attempt:
                 self._write(Phase.PENDING, "ApiRefused", sentence, event="Warning")
             raise
         self._stores.jobs.put(job)
-        sentence = "The Job is made; its pod is not there yet."
+        sentence = "The Job is made, and its pod is on its way."
         self._write(Phase.PENDING, "JobCreated", sentence, {"configmapName": name}, event="Normal")
         return job
 
