@@ -119,8 +119,8 @@ def _failure(
     if ended is not None:
         told = f": {result['error']}" if result.get("error") else "; its log says why."
         return "JobFailed", f"The agent ended with exit code {ended.get('exitCode')}{told}"
-    told = (pod.get("status") or {}).get("message") or condition.get("message")
-    return "JobFailed", f"The agent's pod failed: {_cut(told)}"
+    message = (pod.get("status") or {}).get("message") or condition.get("message")
+    return "JobFailed", f"The agent's pod failed: {_cut(message)}"
 
 
 def _disruption(pod: Obj) -> str:
