@@ -74,7 +74,7 @@ def observe(job: Obj, pods: list[Obj], agent: str, *, was: Phase, said: str, age
     if pod is None:
         if age_s < NO_POD_S:
             return Observation(
-                Phase.PENDING, "JobCreated", "The Job is made; its pod is not there yet.", result, again_s=NO_POD_S
+                Phase.PENDING, "JobCreated", "The Job is made, and its pod is on its way.", result, again_s=NO_POD_S
             )
         sentence = "The Job has no pod: a quota or an admission rule refuses it; the Events of the Job say which."
         return Observation(Phase.PENDING, "PodRefused", sentence, result)
@@ -119,8 +119,8 @@ def _failure(
     if ended is not None:
         told = f": {result['error']}" if result.get("error") else "; its log says why."
         return "JobFailed", f"The agent ended with exit code {ended.get('exitCode')}{told}"
-    told = (pod.get("status") or {}).get("message") or condition.get("message")
-    return "JobFailed", f"The agent's pod failed: {_cut(told)}"
+    message = (pod.get("status") or {}).get("message") or condition.get("message")
+    return "JobFailed", f"The agent's pod failed: {_cut(message)}"
 
 
 def _disruption(pod: Obj) -> str:

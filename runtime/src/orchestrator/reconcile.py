@@ -203,8 +203,6 @@ class _Attempt:
                 self._write(Phase.PENDING, "ApiRefused", sentence, event="Warning")
             raise
         self._stores.jobs.put(job)
-        sentence = "The Job is made; its pod is not there yet."
-        self._write(Phase.PENDING, "JobCreated", sentence, {"configmapName": name}, event="Normal")
         return job
 
     def _make_files(self, plan: Plan, names: tuple[str, str]) -> str:
@@ -317,9 +315,14 @@ class _Attempt:
 
     def _follow(self, job: Obj) -> float | None:
         name = job["metadata"]["name"]
+        if not self._was_made():
+            # Made a moment ago, or by a process that was killed before it could say so.
+            fields = self._first_fields() | {"configmapName": _files_of(job)}
+            self._write(
+                Phase.PENDING, "JobCreated", "The Job is made, and its pod is on its way.", fields, event="Normal"
+            )
         pods = [p for p in self._stores.pods.all() if (p["metadata"].get("labels") or {}).get("job-name") == name]
-        is_ours = self._status.get("jobName") == name
-        was = Phase(self._status["phase"]) if is_ours and self._status.get("phase") in PHASES else Phase.PENDING
+        was = Phase(self._status["phase"]) if self._status.get("phase") in PHASES else Phase.PENDING
         seen = observe(
             job,
             pods,
@@ -328,17 +331,13 @@ class _Attempt:
             said=str(self._status.get("message") or "") if was is Phase.PENDING else "",
             age_s=self._seconds_since(job["metadata"].get("creationTimestamp")),
         )
-        fields: dict[str, Any] = {k: v for k, v in seen.result.items() if k in RESULT_FIELDS[self._kind]}
-        # A process killed right after the Job was made has not said which ConfigMap it got.
-        fields["configmapName"] = _files_of(job)
-        if not is_ours:
-            fields |= self._first_fields()
+        told: dict[str, Any] = {k: v for k, v in seen.result.items() if k in RESULT_FIELDS[self._kind]}
         if seen.phase is Phase.SUCCEEDED:
-            fields["workCompleted"] = True
+            told["workCompleted"] = True
         event = {Phase.SUCCEEDED: "Normal", Phase.FAILED: "Warning"}.get(seen.phase, "")
         if seen.reason in ("Unschedulable", "ImageMissing", "ContainerRefused", "PodRefused"):
             event = "Warning"
-        self._write(seen.phase, seen.reason, seen.sentence, fields, event=event)
+        self._write(seen.phase, seen.reason, seen.sentence, told, event=event)
         if seen.phase in (Phase.SUCCEEDED, Phase.FAILED):
             self._leave()
             return 0.0
