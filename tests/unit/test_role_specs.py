@@ -20,6 +20,7 @@ SECRET_OPTIONS = {
     "secrets_webhook_url",
     "secrets_webhook_urls",
     "secrets_api_key",
+    "secrets_rest_token",
 }
 
 
