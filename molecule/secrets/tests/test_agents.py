@@ -163,9 +163,7 @@ def test_all_that_is_wrong_with_all_agents_is_told_at_once(cluster, tmp_path, ag
     assert versions(cluster) == before
 
 
-@pytest.mark.parametrize(
-    "wrong", ["canary-of-a-wrong-shape", ["canary-of-a-wrong-shape"]]
-)
+@pytest.mark.parametrize("wrong", ["canary-of-a-wrong-shape", ["canary-of-a-wrong-shape"]])
 def test_agents_of_another_shape_are_refused_without_showing_them(agents, wrong):
     """A token in the wrong place is a mistake that happens."""
     output = agents(secrets_agents=wrong, args=LOUD, check=False)
