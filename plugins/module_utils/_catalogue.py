@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_chart,
+    _checks_orchestrator,
     _checks_preflight,
     _checks_rbac,
     _checks_resources,
@@ -30,6 +31,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
 _PARTS = (
     _checks_preflight,
     _checks_chart,
+    _checks_orchestrator,
     _checks_runtime,
     _checks_resources,
     _checks_secrets,
@@ -44,6 +46,7 @@ _SCOPES = {
     "monitor": "the monitor's namespace",
     "agents": "each agent namespace",
     "all": "the monitor's namespace, each agent namespace and those of further Secrets of the platform",
+    "orchestrator": "the orchestrator's namespace, where one is expected",
     "drill": "a namespace made for it, or a workload that you name, by the module `fault_drill` only",
 }
 

@@ -148,6 +148,26 @@ options:
     type: list
     elements: str
     default: []
+  orchestrator_namespace:
+    description: Namespace of the orchestrator. Empty looks at no orchestrator.
+    type: str
+    default: ""
+    version_added: 0.2.0
+  orchestrator_release:
+    description: Name of its Helm release.
+    type: str
+    default: orchestrator
+    version_added: 0.2.0
+  orchestrator_fullname:
+    description: Name of its objects. Without it the name that the chart gives them for O(orchestrator_release).
+    type: str
+    version_added: 0.2.0
+  orchestrator_crds:
+    description: The CRDs as they are to be in the cluster, as read from their files. Empty looks at none.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
   targets:
     description:
       - The runs of module M(orchestrator.platform.sidecar), in their order, where there is more than one. What an entry
@@ -499,6 +519,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import (
     Allowed,
     Expectation,
+    Orchestrator,
     Target,
     parse_secrets,
 )
@@ -558,6 +579,10 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "target_kinds": {"type": "list", "elements": "str", "choices": list(PATCHABLE), "default": ["Deployment"]},
     "target_names": {"type": "list", "elements": "str", "default": []},
     "target_label_selectors": {"type": "list", "elements": "str", "default": []},
+    "orchestrator_namespace": {"type": "str", "default": ""},
+    "orchestrator_release": {"type": "str", "default": "orchestrator"},
+    "orchestrator_fullname": {"type": "str"},
+    "orchestrator_crds": {"type": "list", "elements": "dict", "default": []},
     "targets": {
         "type": "list",
         "elements": "dict",
@@ -613,6 +638,7 @@ def expectation(params: dict[str, Json]) -> Expectation:
     check_namespaces(agents, "targets[].namespaces")
     secrets = parse_secrets(params["secrets"])
     check_namespaces([item.namespace for item in secrets], "secrets[].namespace")
+    check_namespaces([name for name in [params["orchestrator_namespace"]] if name], "orchestrator_namespace")
     release = params["release"]
     fullname = chart_fullname(release)
     return Expectation(
@@ -631,6 +657,20 @@ def expectation(params: dict[str, Json]) -> Expectation:
         targets=targets,
         watcher_resources=params["watcher_resources"] or {},
         rbac_allowed=tuple(Allowed(item["subject"], tuple(item["checks"])) for item in params["rbac_allowed"]),
+        orchestrator=expected_orchestrator(params),
+    )
+
+
+def expected_orchestrator(params: dict[str, Json]) -> Orchestrator | None:
+    """What the options say about the orchestrator; None where no namespace is named."""
+    if not params["orchestrator_namespace"]:
+        return None
+    release = params["orchestrator_release"]
+    return Orchestrator(
+        namespace=params["orchestrator_namespace"],
+        release=release,
+        fullname=params["orchestrator_fullname"] or chart_fullname(release, chart="orchestrator"),
+        definitions=tuple(params["orchestrator_crds"]),
     )
 
 
