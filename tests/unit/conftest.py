@@ -8,6 +8,7 @@ import base64
 import json
 from pathlib import Path
 
+import hypothesis
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import planned_paths
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import permissions_needed
@@ -24,6 +25,10 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import parse_snippet
 
 from .loopback import Server
+
+# A slow machine is no failure: without this hypothesis fails an example that takes longer than 200 ms.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 HASH = "a" * 64
