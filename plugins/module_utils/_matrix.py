@@ -10,18 +10,21 @@ import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._checks_rbac import may_read, show_grant
-from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Subject, subject
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import NO_AGENTS_NAMED, Subject, subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Right, Who
 from ansible_collections.orchestrator.platform.plugins.module_utils._secret_paths import SecretPath
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     ACCOUNT_ANNOTATION,
     ACCOUNT_TOKEN_TYPE,
     Bearer,
+    Chosen,
     UnreadableError,
     View,
     account_of,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    KINDS,
+    WORKLOADS,
     Obj,
     annotation,
     containers_of,
@@ -41,6 +44,8 @@ class Row(t.TypedDict):
 
 
 _ACCOUNT_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+# What rows are made of. Roles are not among it: who may do what is the API server's answer to reviews.
+_SOURCES = (*(KINDS[name].plural for name in WORKLOADS), "pods", "secrets", "serviceaccounts", "reviews")
 
 
 def matrix(view: View) -> list[Row]:
@@ -56,6 +61,17 @@ def matrix(view: View) -> list[Row]:
             continue
     rows += _accounts(view)
     return sorted(rows, key=lambda row: (*(str(part) for part in row["subject"].values()), row["secret"], row["path"]))
+
+
+def gaps(view: View) -> list[str]:
+    """Why rows may be missing, one sentence each: whoever says that nothing deviates has to say this too."""
+    found = {
+        why
+        for (resource, _namespace), why in view.snapshot.unread.items()
+        # Which workloads a selector takes in decides on what their containers are expected to read.
+        if resource in _SOURCES or resource.startswith(Chosen.__name__ + "(")
+    }
+    return sorted(found if view.expect.agent_namespaces else {*found, NO_AGENTS_NAMED})
 
 
 def _without_repeats(view: View, namespace: str) -> list[Row]:

@@ -27,7 +27,9 @@ options:
     type: str
     default: discord-monitor
   agent_namespaces:
-    description: Namespaces of the agents.
+    description:
+      - Namespaces of the agents.
+      - When it is empty, the checks of these namespaces are skipped, and the summary says that it is incomplete.
     type: list
     elements: str
     default: [agents]
@@ -230,7 +232,9 @@ options:
     elements: str
     default: []
   checks:
-    description: Ids of single checks to run, for example V(secret-scope/env-ref).
+    description:
+      - Ids of single checks to run, for example V(secret-scope/env-ref).
+      - One that runs only on request, such as V(delivery/probe-line), is refused here while its option is not set.
     type: list
     elements: str
     default: []
@@ -326,7 +330,8 @@ attributes:
     description: Runs the same in check mode, since it only reads.
     support: full
     details:
-      - No line is sent through the watchers, and no report is written.
+      - No line is sent through the watchers and no command run in a container. The checks that need it are skipped with
+        that reason, and the summary says that it is incomplete. No report is written.
       - Before the platform is installed, what would fail is skipped with the reason.
   diff_mode:
     description: Has nothing to show a difference of.
@@ -511,7 +516,11 @@ import typing as t
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
-from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS, select
+from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import (
+    CHECKS,
+    select,
+    without_acting,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._chart_names import chart_fullname, snippet_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._collect import Collector
@@ -710,10 +719,13 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
     checks: tuple[Check, ...] = select(
         params["families"],
         params["checks"],
-        probe_delivery=params["probe_delivery"] and not check_mode,
-        runtime_scope=params["runtime_scope"] and not check_mode,
+        probe_delivery=params["probe_delivery"],
+        runtime_scope=params["runtime_scope"],
         rules=tuple(map(as_check, rules)),
     )
+    refuse_homeless(params, checks)
+    if check_mode:
+        checks = without_acting(checks)
     view = picture(params, cluster, checks, rules)
     watch.lap("collect_s")
     # Asked for by itself, the family preflight is the question before an installation.
@@ -739,6 +751,16 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
         result["failed"] = True
         result["msg"] = f"{show_counts(report.summary)}. First: {first}. {worst['hint']}"
     return result
+
+
+def refuse_homeless(params: dict[str, Json], checks: tuple[Check, ...]) -> None:
+    """Raises PlatformError for a named check of an orchestrator that is not named: it would pass by not running."""
+    named = [item.id for item in checks if item.scope == "orchestrator" and item.id in params["checks"]]
+    if named and not params["orchestrator_namespace"]:
+        raise PlatformError(
+            f"checks: {', '.join(named)} looks at the orchestrator: name its namespace in orchestrator_namespace, or "
+            "leave the check out."
+        )
 
 
 def picture(params: dict[str, Json], cluster: Cluster, checks: tuple[Check, ...], rules: list[Rule]) -> View:

@@ -8,6 +8,7 @@ import base64
 import json
 from pathlib import Path
 
+import hypothesis
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import planned_paths
@@ -23,6 +24,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import parse_snippet
 
+from .loopback import Server
+
+# A slow machine is no failure: without this hypothesis fails an example that takes longer than 200 ms.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
+
 FIXTURES = Path(__file__).parent / "fixtures"
 HASH = "a" * 64
 # Shaped like the real ones and worth nothing.
@@ -32,6 +39,13 @@ WEBHOOK = "https://discord.com/api/webhooks/123456789/" + "w" * 40
 
 def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    yield made
+    made.close()
 
 
 @pytest.fixture
