@@ -188,7 +188,7 @@ def chosen(
     found: Iterable[tuple[Place, Obj]], scope: Scope, releases: Collection[str]
 ) -> tuple[list[Saved], list[str]]:
     """What is saved of all that was listed, and a line for each thing that is left out although it is in scope."""
-    listed = [(place, obj) for place, obj in found if not _servers_own(place, obj)]
+    listed = [(place, obj) for place, obj in found if not made_by_kubernetes(place, obj)]
     there = {_identity(place.kind, obj["metadata"].get("namespace"), obj["metadata"]["name"]) for place, obj in listed}
     kept: dict[tuple[str, str, str], Saved] = {}
     left_out: list[str] = []
@@ -196,7 +196,7 @@ def chosen(
         metadata = obj["metadata"]
         if not _in_scope(place, obj, scope, releases):
             continue
-        missing = [owner for owner in _controllers(obj) if _identity(*_of(owner, metadata)) not in there]
+        missing = [owner for owner in controllers_of(obj) if _identity(*_of(owner, metadata)) not in there]
         if missing:
             where = f"{metadata.get('namespace', '')}/{metadata['name']}"
             left_out.append(f"{place.kind} {where}: its owner {missing[0]['kind']} {missing[0]['name']} makes it")
@@ -216,11 +216,13 @@ def _of(owner: Obj, metadata: Obj) -> tuple[str, Json, str]:
     return owner["kind"], metadata.get("namespace") if place is None or place.namespaced else "", owner["name"]
 
 
-def _controllers(obj: Obj) -> list[Obj]:
+def controllers_of(obj: Obj) -> list[Obj]:
+    """The owner that makes an object, as a list of one or none."""
     return [owner for owner in obj["metadata"].get("ownerReferences") or [] if owner.get("controller")]
 
 
-def _servers_own(place: Place, obj: Obj) -> bool:
+def made_by_kubernetes(place: Place, obj: Obj) -> bool:
+    """Whether an object comes by itself, in each namespace, or holds what means nothing elsewhere."""
     name = obj["metadata"]["name"]
     if place.kind == "Secret":
         return obj.get("type") in _SERVERS_SECRETS
@@ -276,7 +278,7 @@ def _follow_owners(
         for place, obj in listed:
             metadata = obj["metadata"]
             key = _identity(place.kind, metadata.get("namespace"), metadata["name"])
-            if key in kept or not any(_identity(*_of(owner, metadata)) in kept for owner in _controllers(obj)):
+            if key in kept or not any(_identity(*_of(owner, metadata)) in kept for owner in controllers_of(obj)):
                 continue
             kept[key] = _saved(place, obj, releases)
             grown = True

@@ -192,8 +192,8 @@ def _decoded(data: str, release: Release) -> bytes:
 
 
 def same_chart(left: Release, right: Release) -> bool:
-    """Whether two releases have the same chart, file by file, and the same values."""
-    return chart_files(left) == chart_files(right) and left.values == right.values
+    """Whether two releases have the same chart in the same version, and the same values."""
+    return left.version == right.version and left.values == right.values
 
 
 def drifted(manifest: Iterable[Obj], live: Mapping[tuple[str, str], Obj | None]) -> list[str]:

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+#
+# Private to this collection: names and behaviour may change in any release.
+"""What becomes of hand-made objects when a Helm release with the same names is installed over them. Pure.
+
+Helm refuses objects without its ownership metadata, and the API server refuses another selector: these two traps are
+what is planned here (OR-A11).
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable
+
+from ansible_collections.orchestrator.platform.plugins.module_utils._backup import (
+    Place,
+    controllers_of,
+    made_by_kubernetes,
+    release_of,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj, dig
+
+OUTCOMES = ("create", "adopt", "owned", "replace", "conflict")
+SELECTING = ("Deployment", "StatefulSet", "DaemonSet")  # their selector never changes
+# What goes away with a namespace and is nowhere else.
+DATA_KINDS = ("CodeRun", "DocsRun", "PersistentVolumeClaim", "Secret")
+
+
+class Row(t.NamedTuple):
+    """What happens to one object."""
+
+    kind: str
+    namespace: str
+    name: str
+    outcome: str
+    reason: str = ""
+
+
+def plan_object(wanted: Obj, live: Obj | None, release: str) -> Row:
+    """What has to happen to a live object before `release` (namespace/name) can bring the wanted one."""
+    kind, metadata = wanted["kind"], wanted["metadata"]
+    row = Row(kind, str(metadata.get("namespace") or ""), metadata["name"], "create")
+    if live is None:
+        return row
+    owner = release_of(live)
+    if owner and owner != release:
+        return row._replace(outcome="conflict", reason=f"it belongs to the Helm release {owner}")
+    if live["metadata"].get("deletionTimestamp"):
+        return row._replace(outcome="conflict", reason="it is being deleted")
+    fixed = _fixed_difference(kind, wanted, live)
+    if fixed:
+        return row._replace(outcome="replace", reason=f"{fixed} cannot be changed, so it is deleted and made anew")
+    return row._replace(outcome="owned" if owner else "adopt")
+
+
+def _fixed_difference(kind: str, wanted: Obj, live: Obj) -> str:
+    if kind in SELECTING and dig(wanted, "spec", "selector") != dig(live, "spec", "selector"):
+        return "its selector"
+    if kind.endswith("RoleBinding") and dig(wanted, "roleRef", "name") != dig(live, "roleRef", "name"):
+        return "its role"
+    return ""
+
+
+def ownership(release_name: str, release_namespace: str) -> Obj:
+    """The metadata by which Helm knows an object as its own."""
+    return {
+        "metadata": {
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {
+                "meta.helm.sh/release-name": release_name,
+                "meta.helm.sh/release-namespace": release_namespace,
+            },
+        }
+    }
+
+
+def leftovers(found: Iterable[tuple[Place, Obj]], rows: Iterable[Row]) -> list[Row]:
+    """What the namespace holds besides the release: hand-made things that nobody reads any more, and data."""
+    known = {(row.kind, row.name) for row in rows}
+    left = []
+    for place, obj in found:
+        metadata = obj["metadata"]
+        if (place.kind, metadata["name"]) in known or release_of(obj) or controllers_of(obj):
+            continue
+        if made_by_kubernetes(place, obj):
+            continue
+        outcome = "data" if place.kind in DATA_KINDS else "left"
+        left.append(Row(place.kind, metadata.get("namespace", ""), metadata["name"], outcome))
+    return left
