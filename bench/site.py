@@ -179,6 +179,7 @@ class Round:
             "secrets_bot_token": f"bench.{secrets.token_urlsafe(24)}",
             "secrets_webhook_url": f"{api}/webhooks/2/{secrets.token_urlsafe(48)}",
             "secrets_webhook_allow_custom": True,
+            "platform_orchestrator": False,
             "sidecar_label_selectors": ["orchestrator.platform/monitor=true"],
             "discord_monitor_values": self.values,
         }

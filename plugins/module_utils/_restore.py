@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup import RUN_KINDS, Saved, cleaned
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup_files import Backup, Release
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers
 from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, clone
 
@@ -146,10 +145,10 @@ def alike(one: Saved, body: Obj, live: Obj) -> bool:
 
 
 def must_be_made_anew(one: Saved, body: Obj, live: Obj) -> bool:
-    """Whether the API server would not take a change in place, or a change would leave ownership with nobody."""
+    """Whether the API server would not take a change in place."""
     if one.place.kind in ("Secret", "ConfigMap"):
         same_type = body.get("type", "Opaque") == live.get("type", "Opaque") or one.place.kind == "ConfigMap"
-        return bool(live.get("immutable")) or one.applied or not same_type
+        return bool(live.get("immutable")) or not same_type
     if one.place.kind.endswith("RoleBinding"):
         return bool(body.get("roleRef") != live.get("roleRef"))
     return False
@@ -194,27 +193,3 @@ def _decoded(data: str, release: Release) -> bytes:
 def same_chart(left: Release, right: Release) -> bool:
     """Whether two releases have the same chart in the same version, and the same values."""
     return left.version == right.version and left.values == right.values
-
-
-def drifted(manifest: Iterable[Obj], live: Mapping[tuple[str, str], Obj | None]) -> list[str]:
-    """What of a release's manifest the cluster does not hold, by (kind, name)."""
-    found = []
-    for wanted in manifest:
-        key = (wanted["kind"], wanted["metadata"]["name"])
-        if key not in live:
-            continue  # of a kind that is not looked at
-        there = live[key]
-        if there is None:
-            found.append(f"{key[0]} {key[1]} is gone")
-        elif not covers(there, _as_stored(wanted)):
-            found.append(f"{key[0]} {key[1]} was changed")
-    return found
-
-
-def _as_stored(wanted: Obj) -> Obj:
-    plain = wanted.get("stringData")
-    if not plain:
-        return wanted
-    encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
-    rest = {key: value for key, value in wanted.items() if key != "stringData"}
-    return {**rest, "data": {**(wanted.get("data") or {}), **encoded}}

@@ -24,19 +24,19 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._backup impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup_files import Backup, Release
 from ansible_collections.orchestrator.platform.plugins.module_utils._bundle import PART_OF
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
+from ansible_collections.orchestrator.platform.plugins.module_utils._crds import is_established
+from ansible_collections.orchestrator.platform.plugins.module_utils._drift import drift_of, path_of, recorded_objects
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
     ApiError,
     ClusterError,
     PlatformError,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._kinds import listing
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import decode_record, latest_record
 from ansible_collections.orchestrator.platform.plugins.module_utils._restore import (
     KEPT_KINDS,
     alike,
     body_of,
     chart_files,
-    drifted,
     in_order,
     must_be_made_anew,
     replacement,
@@ -44,7 +44,6 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._restore imp
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import FIELD_MANAGER
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, dig
-from ansible_collections.orchestrator.platform.plugins.module_utils._yaml import read_text
 
 WRITER = "orchestrator.platform-restore"  # field manager of what was not applied by this collection before
 WAIT_S = 120.0  # for a CRD to be served, for a deleted object or a stopped controller to be gone
@@ -193,14 +192,20 @@ class Restorer:
         if must_be_made_anew(one, body, live):
             self._make_anew(one, body, live, dry_run=dry_run)
             return "replaced"
-        wanted = replacement(body, live)
-        path = one.place.path(one.namespace, one.name)
-        there = self._cluster.replace(path, wanted, manager=WRITER, dry_run=True)
+        there = self._put(one, body, live, dry_run=True)
         if cleaned(one.place, there) == cleaned(one.place, live):
             return "unchanged"  # the API server fills in what the archive does not know
         if not dry_run:
-            self._cluster.replace(path, wanted, manager=WRITER, dry_run=False)
+            self._put(one, body, live, dry_run=False)
         return "replaced"
+
+    def _put(self, one: Saved, body: Obj, live: Obj, *, dry_run: bool) -> Obj:
+        path = one.place.path(one.namespace, one.name)
+        if one.applied:
+            # Of this collection's own making: its fields are its own again, whoever has changed them.
+            content = json.dumps(body).encode()
+            return self._cluster.apply(path, content, manager=FIELD_MANAGER, dry_run=dry_run, whole=True, force=True)
+        return self._cluster.replace(path, replacement(body, live), manager=WRITER, dry_run=dry_run)
 
     def _reason_to_keep(self, one: Saved) -> str:
         if one.place.kind in KEPT_KINDS:
@@ -255,8 +260,7 @@ class Restorer:
                 self._until(functools.partial(self._is_served, one), f"{one.name} is not served")
 
     def _is_served(self, one: Saved) -> bool:
-        conditions = dig(self._cluster.get(one.place.path(name=one.name)), "status", "conditions") or []
-        return any(item.get("type") == "Established" and item.get("status") == "True" for item in conditions)
+        return is_established(self._cluster.get(one.place.path(name=one.name)))
 
     def _until(self, truth: t.Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + WAIT_S
@@ -318,18 +322,10 @@ def plan_release(cluster: Cluster, wanted: Release) -> dict[str, Json]:
 
 
 def _drift(cluster: Cluster, record: Obj, namespace: str) -> list[str]:
-    manifest = [found.obj for found in read_text(record.get("manifest") or "", "The manifest of the release")]
-
-    def live(wanted: Obj) -> tuple[tuple[str, str], Obj | None] | None:
-        known = BY_KIND.get(wanted["kind"]) or listing(wanted["kind"], wanted.get("apiVersion", ""))
-        if known is None or not known.plural:
-            return None
-        inside = f"/namespaces/{wanted['metadata'].get('namespace') or namespace}" if known.namespaced else ""
-        name = wanted["metadata"]["name"]
-        prefix = "/apis" if "/" in known.group_version else "/api"
-        return (wanted["kind"], name), cluster.find(f"{prefix}/{known.group_version}{inside}/{known.plural}/{name}")
-
-    return drifted(manifest, dict(filter(None, cluster.each(live, manifest))))
+    found = cluster.each(
+        lambda wanted: drift_of(wanted, cluster.find(path_of(wanted, namespace))), recorded_objects(record)
+    )
+    return [words for words in found if words]
 
 
 def lay_out(release: Release, folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ version_added: 0.2.0
 author:
   - The orchestrator.platform authors (@orchestrator)
 description:
-  - Asks a path of one or more Services over HTTP, through the API server's proxy, so that it needs no image and no port.
+  - Asks a path of one or more Services over HTTP, through the API server's proxy, so that no image is needed.
   - Without O(stop_file) it ends with the first answer. With it, it asks until that file is there and a Service answers
     again, and tells for how many seconds none did. Start it so with C(async) and C(poll=0) around what may interrupt
     the service.

@@ -39,7 +39,6 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._restore imp
     body_of,
     chart_files,
     check_mapping,
-    drifted,
     in_namespaces,
     in_order,
     must_be_made_anew,
@@ -518,13 +517,12 @@ def test_alike_means_nothing_to_write():
 
 
 def test_what_cannot_be_changed_in_place_is_made_anew():
-    """Immutable Secrets, role references, and fields that an apply of ours has to own again."""
+    """Immutable Secrets, another type, and role references."""
     place, there = live("Secret", "s", type="Opaque", data={"a": "YQ=="})
     [one] = backup((place, there)).saved
     assert not must_be_made_anew(one, one.obj, there)
     assert must_be_made_anew(one, one.obj, {**there, "immutable": True})
     assert must_be_made_anew(one, {**one.obj, "type": "kubernetes.io/tls"}, there)
-    assert must_be_made_anew(one._replace(applied=True), one.obj, there)
     binding = live("RoleBinding", "b", roleRef={"name": "a"}, subjects=[])
     [bound] = backup(binding).saved
     assert must_be_made_anew(bound, {**bound.obj, "roleRef": {"name": "b"}}, binding[1])
@@ -562,24 +560,3 @@ def test_a_chart_stays_in_its_folder(name):
     chart = release().chart | {"templates": [{"name": name, "data": ""}]}
     with pytest.raises(PlatformError, match="outside"):
         chart_files(release(chart=chart))
-
-
-def test_drift_is_what_the_cluster_does_not_hold():
-    """An edited, and a deleted object; what the server adds is none."""
-    manifest = [
-        {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "a"}]}}}},
-        {"kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}},
-    ]  # fmt: skip
-    there = {
-        ("Deployment", "d"): {
-            "kind": "Deployment",
-            "metadata": {"name": "d", "uid": "x"},
-            "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "a", "image": "i"}]}}},
-            "status": {},
-        },
-        ("Secret", "s"): {"kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "dg=="}},
-    }
-    assert drifted(manifest, there) == []
-    assert drifted(manifest, {**there, ("Secret", "s"): None}) == ["Secret s is gone"]
-    edited = {**there[("Deployment", "d")], "spec": {"replicas": 0}}
-    assert drifted(manifest, {**there, ("Deployment", "d"): edited}) == ["Deployment d was changed"]
