@@ -35,12 +35,14 @@ class Row(t.NamedTuple):
     name: str
     outcome: str
     reason: str = ""
+    api_version: str = ""
 
 
 def plan_object(wanted: Obj, live: Obj | None, release: str) -> Row:
     """What has to happen to a live object before `release` (namespace/name) can bring the wanted one."""
     kind, metadata = wanted["kind"], wanted["metadata"]
-    row = Row(kind, str(metadata.get("namespace") or ""), metadata["name"], "create")
+    where = str(metadata.get("namespace") or "")
+    row = Row(kind, where, metadata["name"], "create", api_version=str(wanted.get("apiVersion") or ""))
     if live is None:
         return row
     owner = release_of(live)
@@ -86,5 +88,6 @@ def leftovers(found: Iterable[tuple[Place, Obj]], rows: Iterable[Row]) -> list[R
         if made_by_kubernetes(place, obj):
             continue
         outcome = "data" if place.kind in DATA_KINDS else "left"
-        left.append(Row(place.kind, metadata.get("namespace", ""), metadata["name"], outcome))
+        row = Row(place.kind, metadata.get("namespace", ""), metadata["name"], outcome, api_version=place.group_version)
+        left.append(row)
     return left

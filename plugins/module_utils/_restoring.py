@@ -314,7 +314,8 @@ def plan_release(cluster: Cluster, wanted: Release) -> dict[str, Json]:
     newest = latest_record(listed)
     secret = cluster.find(f"{secrets}/{newest['secret']}") if newest else None
     if newest is None or secret is None:
-        return {**row, "outcome": "install"}
+        return {**row, "outcome": "install", "revision": 0, "status": ""}
+    row |= {"revision": newest["revision"], "status": newest["status"]}
     if newest["status"] != "deployed" or not same_chart(wanted, open_record(secret)):
         return {**row, "outcome": "upgrade", "reasons": [f"revision {newest['revision']} is another one"]}
     reasons = _drift(cluster, decode_record(secret["data"]["release"]), wanted.namespace)

@@ -78,13 +78,13 @@ objects:
   returned: always
   type: list
   elements: dict
-  sample: [{kind: Service, namespace: orchestrator, name: orchestrator, outcome: adopt, reason: ""}]
+  sample: [{api_version: v1, kind: Service, namespace: orchestrator, name: orchestrator, outcome: adopt, reason: ""}]
 leftovers:
   description: What else the namespace holds. V(data) are runs, claims and Secrets, V(left) is what nobody may need now.
   returned: always
   type: list
   elements: dict
-  sample: [{kind: ConfigMap, namespace: orchestrator, name: old-settings, outcome: left, reason: ""}]
+  sample: [{api_version: v1, kind: ConfigMap, namespace: orchestrator, name: old-settings, outcome: left, reason: ""}]
 summary:
   description: Number of objects by outcome.
   returned: always

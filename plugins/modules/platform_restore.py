@@ -136,6 +136,14 @@ releases:
       type: list
       elements: str
       returned: always
+    revision:
+      description: Its latest revision in the cluster, 0 where there is none.
+      type: int
+      returned: always
+    status:
+      description: What Helm says of that revision.
+      type: str
+      returned: always
     chart_path:
       description: Folder of the chart.
       type: str

@@ -50,7 +50,7 @@ options:
     type: int
     default: 300
   stop_file:
-    description: File whose appearance ends a measurement.
+    description: File whose appearance ends a measurement. When its folder is gone, the measurement is given up.
     type: path
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
@@ -148,6 +148,8 @@ def run(params: dict[str, Json], cluster: Cluster) -> dict[str, Json]:
         ticks.append(Tick(time.monotonic() if answered else asked, answered))
         if answered and (stop is None or stop.exists()):
             break
+        if stop is not None and not stop.parent.exists():
+            break  # whoever began the measurement has given it up
         if time.monotonic() - begun > params["limit_seconds"]:
             if answered:
                 break
