@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""The restore drill: save, destroy, restore, equal; other namespaces, encryption, repair, and archives that are refused.
+
+The tests run in their order: each begins with what the one before it has left (issue 6.6; OR-330…OR-332, OR-A12, OR-A13, OR-A39).
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import stat
+import subprocess
+import tarfile
+
+import pytest
+
+from real_cluster import ROOT, STATE, again, succeeded
+
+testinfra_hosts = ["local://"]
+
+SCENARIO = f"--extra-vars=@{ROOT}/molecule/backup/vars/scenario.yml"
+NAMESPACES = ("saved-orchestrator", "saved-monitor", "saved-agents")
+CRDS = ("coderuns.orchestrator.platform", "docsruns.orchestrator.platform")
+ARCHIVE = STATE / "saved.tar.gz"
+KINDS = (
+    "configmaps,secrets,serviceaccounts,services,roles,rolebindings,networkpolicies,deployments,persistentvolumeclaims,"
+    "coderuns.orchestrator.platform,docsruns.orchestrator.platform"
+)
+CANARIES = ("canary-private-key", "canary-github-token", "canary-api-key", "canary-webhook", "canary-bot-token")
+
+
+def play(cluster, playbook, *args, check=True, **variables):
+    """One of our playbooks as the scenario runs it; `variables` are extra variables."""
+    extra = ["--extra-vars", json.dumps(variables)] if variables else []
+    return again(playbook, cluster, SCENARIO, *extra, *args, check=check)
+
+
+def restore(cluster, *args, src=ARCHIVE, check=True, **variables):
+    return play(cluster, "restore", *args, check=check, backup_src=str(src), **variables)
+
+
+def changes(output):
+    """Number of changed tasks of a run in which none failed."""
+    found = succeeded(output)
+    assert found, output[-3000:]
+    return int(found[2])
+
+
+def versions(cluster, namespaces=NAMESPACES):
+    """The resourceVersion of every object, so that any write shows; Helm's records are among the Secrets."""
+    found = {}
+    for namespace in namespaces:
+        for item in cluster.objects(KINDS, namespace):
+            meta = item["metadata"]
+            found[(item["kind"], namespace, meta["name"])] = meta["resourceVersion"]
+    return found
+
+
+def contents(archive):
+    """File name -> text of an archive."""
+    with tarfile.open(archive) as opened:
+        return {member.name: opened.extractfile(member).read().decode() for member in opened}
+
+
+def refusal(output):
+    """The words of the failed task, on one line."""
+    found = re.search(r"^fatal: .*?^ +msg: (.*?)(?=\n\S|\n\n|\Z)", output, re.MULTILINE | re.DOTALL)
+    assert found, output[-3000:]
+    return " ".join(found[1].split())
+
+
+@pytest.fixture(scope="module")
+def archive(cluster):
+    """The platform as the converge has left it, saved by the playbook."""
+    ARCHIVE.unlink(missing_ok=True)
+    output = play(cluster, "backup")
+    assert changes(output) == 1
+    assert "CodeRun saved-orchestrator/under-way: under way" in " ".join(output.split())
+    assert not [word for word in CANARIES if word in output]
+    return ARCHIVE
+
+
+def test_the_archive_holds_the_platform_and_nothing_of_others(archive):
+    """OR-A13: every kind; no Secret of somebody else, no token, no server-set field; readable to its owner alone."""
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    names = contents(archive)
+    manifest = json.loads(names["platform-backup/manifest.json"])
+    assert {one["name"] for one in manifest["releases"]} == {"orchestrator", "discord-monitor"}
+    expected = {
+        *("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolumeClaim"),
+        *("Role", "RoleBinding", "NetworkPolicy", "Service", "Deployment", "CodeRun", "DocsRun"),
+    }
+    assert expected <= set(manifest["objects"])
+    secrets = {name.rpartition("/")[2] for name in names if "/secrets/" in name}
+    assert {
+        f"{name}.json"
+        for name in (
+            "orchestrator-secrets",
+            "discord-secrets",
+            "discord-monitor-bot",
+            "pull",
+            "github-ssh-alice",
+            "github-token-alice",
+        )
+    } <= secrets
+    assert "somebody-elses.json" not in secrets
+    assert not [name for name, text in names.items() if "/objects/" in name and '"resourceVersion"' in text]
+
+
+def test_a_second_backup_writes_nothing(cluster, archive):
+    """D5: the archive holds what the cluster holds already; and in check mode nothing is written either."""
+    before = archive.stat().st_mtime_ns
+    assert changes(play(cluster, "backup")) == 0
+    assert archive.stat().st_mtime_ns == before
+    other = STATE / "never.tar.gz"
+    assert changes(play(cluster, "backup", "--check", backup_dest=str(other))) == 1
+    assert not other.exists()
+
+
+def test_restoring_what_is_there_writes_nothing(cluster, archive):
+    """D5: not one resourceVersion and not one Helm revision changes."""
+    before = versions(cluster)
+    assert changes(restore(cluster)) == 0
+    assert versions(cluster) == before
+
+
+def damaged(files):
+    """A copy of the archive with other files."""
+    raw = io.BytesIO()
+    with gzip.GzipFile(fileobj=raw, mode="wb") as stream, tarfile.open(fileobj=stream, mode="w") as out:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            out.addfile(member, io.BytesIO(text.encode()))
+    return raw.getvalue()
+
+
+def newer(content):
+    """An archive of a later format."""
+    files = contents(io_path(content))
+    manifest = json.loads(files["platform-backup/manifest.json"]) | {"format": 99}
+    return damaged({**files, "platform-backup/manifest.json": json.dumps(manifest)})
+
+
+def tampered(content):
+    """An archive in which somebody has changed a Secret."""
+    files = contents(io_path(content))
+    [name] = [name for name in files if name.endswith("/secrets/orchestrator-secrets.json")]
+    return damaged({**files, name: files[name].replace('"data"', '"Data"')})
+
+
+def outside(content):
+    """An archive with a file beside its folder."""
+    return damaged({**contents(io_path(content)), "platform-backup/../../outside": "x"})
+
+
+def io_path(content):
+    path = STATE / "part.tar.gz"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (newer, "reads formats up to"),
+        (tampered, "SHA-256 is another one"),
+        (outside, "not a plain file"),
+        (lambda content: content[: len(content) // 2], "cut short or damaged"),
+        (lambda content: content[:1000] + b"\0" + content[1001:], "cut short or damaged"),
+        (lambda _content: b"hello", "is no archive"),
+    ],
+    ids=["newer", "tampered", "outside", "truncated", "damaged", "foreign"],
+)
+def test_a_bad_archive_is_refused(cluster, archive, change, words):
+    """Issue 6, bad input: one sentence, before the cluster is asked for anything."""
+    before = versions(cluster)
+    bad = STATE / "bad.tar.gz"
+    bad.write_bytes(change(archive.read_bytes()))
+    assert words in refusal(restore(cluster, src=bad, check=False))
+    assert versions(cluster) == before
+
+
+def test_what_was_changed_is_put_back(cluster, archive):
+    """OR-327: a Deployment that is gone, an edited setting, another key, an immutable Secret, a lost run; nothing else."""
+    space = ("--namespace", "saved-orchestrator")
+    cluster.kubectl("delete", "deployment", "orchestrator", *space)
+    cluster.kubectl("patch", "configmap", "orchestrator-config", *space, "--patch", '{"data": {"RUST_LOG": "trace"}}')
+    patch = '{"stringData": {"ANTHROPIC_API_KEY": "wrong"}}'
+    cluster.kubectl("patch", "secret", "orchestrator-secrets", *space, "--patch", patch)
+    cluster.kubectl("delete", "secret", "github-token-alice", "--namespace", "saved-agents")
+    cluster.kubectl("create", "secret", "generic", "github-token-alice", "--namespace", "saved-agents")
+    cluster.kubectl("delete", "docsrun", "documented", *space)
+    seen = versions(cluster)
+    looked = restore(cluster, "--check")
+    assert changes(looked) >= 1
+    assert versions(cluster) == seen, "check mode wrote something"
+    output = restore(cluster)
+    assert changes(output) >= 2
+    assert not [word for word in CANARIES if word in output + looked]
+    again_ = STATE / "again.tar.gz"
+    play(cluster, "backup", backup_dest=str(again_))
+    assert differences(archive, again_) == set()
+    assert cluster.get("docsrun", "documented", "saved-orchestrator")["status"]["phase"] == "Failed"
+    before = versions(cluster)
+    assert changes(restore(cluster)) == 0
+    assert versions(cluster) == before
+
+
+def differences(left, right):
+    """Files of two archives that differ; the revision of a release is allowed to be another one."""
+
+    def comparable(path):
+        files = contents(path)
+        files.pop("platform-backup/manifest.json")
+        return {name: re.sub(r'"revision": \d+', "", text) for name, text in files.items()}
+
+    one, other = comparable(left), comparable(right)
+    return {name for name in {*one, *other} if one.get(name) != other.get(name)}
+
+
+def wipe(cluster, *namespaces):
+    """Delete namespaces and wait; the finalizer of a run is taken off, as its owner would do."""
+    for namespace in namespaces:
+        for run in cluster.objects("coderuns.orchestrator.platform", namespace):
+            patch = '{"metadata": {"finalizers": null}}'
+            cluster.kubectl(
+                "patch", "coderun", run["metadata"]["name"], "--namespace", namespace, "--type=merge", "--patch", patch
+            )
+    cluster.kubectl("delete", "namespace", *namespaces, "--ignore-not-found", "--timeout=110s")
+
+
+def test_the_drill(cluster, archive):
+    """Issue 6: backup, destroy everything, restore, equal; runs with their status, owned objects with their new owner."""
+    wipe(cluster, *NAMESPACES)
+    cluster.kubectl("delete", "crd", *CRDS, "--timeout=110s")
+    looked = restore(cluster, "--check")
+    assert changes(looked) >= 1
+    assert not cluster.kubectl("get", "namespace", *NAMESPACES, "--ignore-not-found", "--output=name")
+    output = restore(cluster)
+    assert changes(output) >= 2
+    assert not [word for word in CANARIES if word in output + looked]
+    copy = STATE / "copy.tar.gz"
+    play(cluster, "backup", backup_dest=str(copy))
+    assert differences(archive, copy) == set()
+    run = cluster.get("coderun", "finished", "saved-orchestrator")
+    assert run["status"]["phase"] == "Succeeded"
+    assert run["status"]["workCompleted"] is True
+    assert run["metadata"]["finalizers"] == ["example.org/kept-by-somebody"]
+    owned = cluster.get("configmap", "of-the-finished-run", "saved-orchestrator")
+    assert [owner["uid"] for owner in owned["metadata"]["ownerReferences"]] == [run["metadata"]["uid"]]
+    before = versions(cluster)
+    assert changes(restore(cluster)) == 0
+    assert versions(cluster) == before
+
+
+def helm(cluster, *argv):
+    done = subprocess.run(["helm", *argv], env=cluster.env, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_helm_goes_on_after_a_restore(cluster):
+    """OR-332, OR-A39: the release is Helm's again: its values are there, an upgrade works and so does its way back."""
+    space = ("--namespace", "saved-orchestrator")
+    values = json.loads(helm(cluster, "get", "values", "orchestrator", *space, "--output=json"))
+    assert values["secrets"]["existingSecret"] == "orchestrator-secrets"
+    chart = f"{ROOT}/charts/orchestrator"
+    helm(cluster, "upgrade", "orchestrator", chart, *space, "--reset-then-reuse-values", "--set", "config.rustLog=warn")
+    assert cluster.get("configmap", "orchestrator-config", "saved-orchestrator")["data"]["RUST_LOG"] == "warn"
+    helm(cluster, "rollback", "orchestrator", *space)
+    assert cluster.get("configmap", "orchestrator-config", "saved-orchestrator")["data"]["RUST_LOG"] != "warn"
+    assert changes(restore(cluster)) == 0
+
+
+def test_into_other_namespaces_by_an_encrypted_archive(cluster):
+    """OR-A15: the copy works in its own namespace; the original is not touched, nor is anything of the whole cluster."""
+    password = STATE / "backup-password"
+    password.write_text("canary-password-of-the-tests-88dd")
+    password.chmod(0o600)
+    sealed = STATE / "sealed.tar.gz"
+    key = {"backup_vault_password_file": str(password)}
+    outputs = [play(cluster, "backup", backup_dest=str(sealed), **key)]
+    assert sealed.read_bytes().startswith(b"$ANSIBLE_VAULT;1.2;AES256;orchestrator.platform")
+    assert stat.S_IMODE(sealed.stat().st_mode) == 0o600
+    assert "vault_password_file" in refusal(restore(cluster, src=sealed, check=False))
+    mapping = {name: name.replace("saved-", "copied-") for name in NAMESPACES}
+    before = versions(cluster)
+    outputs.append(restore(cluster, src=sealed, backup_namespace_map=mapping, **key))
+    assert changes(outputs[-1]) >= 2
+    assert versions(cluster) == before
+    config = cluster.get("configmap", "orchestrator-config", "copied-orchestrator")
+    assert config["data"]["KUBERNETES_NAMESPACE"] == "copied-orchestrator"
+    [binding] = cluster.objects("rolebindings", "copied-orchestrator")
+    assert [subject["namespace"] for subject in binding["subjects"]] == ["copied-orchestrator"]
+    assert cluster.get("coderun", "finished", "copied-orchestrator")["status"]["phase"] == "Succeeded"
+    copied = tuple(mapping.values())
+    seen = versions(cluster, copied)
+    assert changes(restore(cluster, src=sealed, backup_namespace_map=mapping, **key)) == 0
+    assert versions(cluster, copied) == seen
+    assert not [word for word in (*CANARIES, "canary-password") if word in "".join(outputs)]
+    wipe(cluster, *copied)
+
+
+def test_what_the_cluster_would_refuse_is_refused_as_a_whole(cluster, archive):
+    """Nothing half done: an object that the API server does not take stops the restore before the first write."""
+    space = ("--namespace", "saved-orchestrator")
+    cluster.kubectl("delete", "networkpolicy", "hand-made", *space)
+    cluster.kubectl("delete", "configmap", "of-the-finished-run", *space)
+    cluster.kubectl("create", "quota", "no-more", *space, "--hard=count/configmaps=1")
+    cluster.until(
+        lambda: "configmaps" in json.dumps(cluster.get("quota", "no-more", "saved-orchestrator").get("status", {}).get("used", {})),
+        "the quota counts",
+    )  # fmt: skip
+    before = versions(cluster)
+    words = refusal(restore(cluster, check=False))
+    assert "ConfigMap saved-orchestrator/of-the-finished-run" in words
+    assert "Nothing was written" in words
+    assert versions(cluster) == before
+    cluster.kubectl("delete", "quota", "no-more", *space)
+    assert changes(restore(cluster)) == 1
