@@ -17,14 +17,18 @@ import tarfile
 
 import pytest
 
+from documented import commands, run
 from real_cluster import ROOT, STATE, again, succeeded
 
 testinfra_hosts = ["local://"]
 
-SCENARIO = f"--extra-vars=@{ROOT}/molecule/backup/vars/scenario.yml"
+VARIABLES = "molecule/backup/vars/scenario.yml"
+SCENARIO = f"--extra-vars=@{ROOT}/{VARIABLES}"
+# The page's commands in its order; one more or less, and this line says so (OR-347).
+SAVE, SEAL, SHOW, LOOK, RESTORE, UPGRADE, COPY, PART, UNINSTALL, COME_BACK = commands("backup.md")
 NAMESPACES = ("saved-orchestrator", "saved-monitor", "saved-agents")
 CRDS = ("coderuns.orchestrator.platform", "docsruns.orchestrator.platform")
-ARCHIVE = STATE / "saved.tar.gz"
+ARCHIVE = STATE / "platform.tar.gz"
 KINDS = (
     "configmaps,secrets,serviceaccounts,services,roles,rolebindings,networkpolicies,deployments,persistentvolumeclaims,"
     "coderuns.orchestrator.platform,docsruns.orchestrator.platform"
@@ -76,18 +80,18 @@ def refusal(output):
 def archive(cluster):
     """The platform as the converge has left it, saved by the playbook."""
     ARCHIVE.unlink(missing_ok=True)
-    output = play(cluster, "backup")
+    output = run(cluster, SAVE, VARIABLES)
     assert changes(output) == 1
     assert "CodeRun saved-orchestrator/under-way: under way" in " ".join(output.split())
     assert not [word for word in CANARIES if word in output]
     return ARCHIVE
 
 
-def test_the_archive_holds_the_platform_and_nothing_of_others(archive):
+def test_the_archive_holds_the_platform_and_nothing_of_others(cluster, archive):
     """OR-A13: every kind; no Secret of somebody else, no token, no server-set field; readable to its owner alone."""
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
     names = contents(archive)
-    manifest = json.loads(names["platform-backup/manifest.json"])
+    manifest = json.loads(run(cluster, SHOW, VARIABLES))
     assert {one["name"] for one in manifest["releases"]} == {"orchestrator", "discord-monitor"}
     expected = {
         *("Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolumeClaim"),
@@ -237,10 +241,10 @@ def test_the_drill(cluster, archive):
     """Issue 6: backup, destroy everything, restore, equal; runs with their status, owned objects with their new owner."""
     wipe(cluster, *NAMESPACES)
     cluster.kubectl("delete", "crd", *CRDS, "--timeout=110s")
-    looked = restore(cluster, "--check")
+    looked = run(cluster, LOOK, VARIABLES)
     assert changes(looked) >= 1
     assert not cluster.kubectl("get", "namespace", *NAMESPACES, "--ignore-not-found", "--output=name")
-    output = restore(cluster)
+    output = run(cluster, RESTORE, VARIABLES)
     assert changes(output) >= 2
     assert not [word for word in CANARIES if word in output + looked]
     copy = STATE / "copy.tar.gz"
@@ -268,28 +272,45 @@ def test_helm_goes_on_after_a_restore(cluster):
     space = ("--namespace", "saved-orchestrator")
     values = json.loads(helm(cluster, "get", "values", "orchestrator", *space, "--output=json"))
     assert values["secrets"]["existingSecret"] == "orchestrator-secrets"
-    chart = f"{ROOT}/charts/orchestrator"
-    helm(cluster, "upgrade", "orchestrator", chart, *space, "--reset-then-reuse-values", "--set", "config.rustLog=warn")
+    run(cluster, UPGRADE.replace("--namespace ", "--namespace saved-"), VARIABLES)
     assert cluster.get("configmap", "orchestrator-config", "saved-orchestrator")["data"]["RUST_LOG"] == "warn"
     helm(cluster, "rollback", "orchestrator", *space)
     assert cluster.get("configmap", "orchestrator-config", "saved-orchestrator")["data"]["RUST_LOG"] != "warn"
     assert changes(restore(cluster)) == 0
 
 
+def test_after_a_first_installation_that_went_wrong(cluster, archive):
+    """OR-A12: there is no revision to roll back to; removed and restored, the release is there as it was."""
+    run(cluster, UNINSTALL.replace("--namespace ", "--namespace saved-"), VARIABLES)
+    assert changes(run(cluster, COME_BACK, VARIABLES)) >= 1
+    assert json.loads(helm(cluster, "list", "--namespace", "saved-orchestrator", "--output=json"))[0]["revision"] == "1"
+    play(cluster, "backup", backup_dest=str(STATE / "copy.tar.gz"))
+    assert differences(archive, STATE / "copy.tar.gz") == set()
+
+
+def test_only_the_secrets(cluster):
+    """A part of the archive: a Secret comes back, and a Service that is gone stays gone."""
+    space = ("--namespace", "saved-orchestrator")
+    cluster.kubectl("delete", "secret", "orchestrator-secrets", *space)
+    cluster.kubectl("delete", "networkpolicy", "hand-made", *space)
+    assert changes(run(cluster, PART, VARIABLES)) == 1
+    assert cluster.get("secret", "orchestrator-secrets", "saved-orchestrator")["type"] == "Opaque"
+    assert not cluster.kubectl("get", "networkpolicy", "hand-made", *space, "--ignore-not-found")
+
+
 def test_into_other_namespaces_by_an_encrypted_archive(cluster):
     """OR-A15: the copy works in its own namespace; the original is not touched, nor is anything of the whole cluster."""
-    password = STATE / "backup-password"
+    password, sealed = STATE / "backup-password", STATE / "sealed.tar.gz"
     password.write_text("canary-password-of-the-tests-88dd")
     password.chmod(0o600)
-    sealed = STATE / "sealed.tar.gz"
-    key = {"backup_vault_password_file": str(password)}
-    outputs = [play(cluster, "backup", backup_dest=str(sealed), **key)]
+    outputs = [run(cluster, SEAL, VARIABLES)]
     assert sealed.read_bytes().startswith(b"$ANSIBLE_VAULT;1.2;AES256;orchestrator.platform")
     assert stat.S_IMODE(sealed.stat().st_mode) == 0o600
     assert "vault_password_file" in refusal(restore(cluster, src=sealed, check=False))
     mapping = {name: name.replace("saved-", "copied-") for name in NAMESPACES}
+    copy = re.sub(r"'.*'", f"'{json.dumps({'backup_namespace_map': mapping})}'", COPY)
     before = versions(cluster)
-    outputs.append(restore(cluster, src=sealed, backup_namespace_map=mapping, **key))
+    outputs.append(run(cluster, copy, VARIABLES))
     assert changes(outputs[-1]) >= 2
     assert versions(cluster) == before
     config = cluster.get("configmap", "orchestrator-config", "copied-orchestrator")
@@ -299,7 +320,7 @@ def test_into_other_namespaces_by_an_encrypted_archive(cluster):
     assert cluster.get("coderun", "finished", "copied-orchestrator")["status"]["phase"] == "Succeeded"
     copied = tuple(mapping.values())
     seen = versions(cluster, copied)
-    assert changes(restore(cluster, src=sealed, backup_namespace_map=mapping, **key)) == 0
+    assert changes(run(cluster, copy, VARIABLES)) == 0
     assert versions(cluster, copied) == seen
     assert not [word for word in (*CANARIES, "canary-password") if word in "".join(outputs)]
     wipe(cluster, *copied)
@@ -308,7 +329,6 @@ def test_into_other_namespaces_by_an_encrypted_archive(cluster):
 def test_what_the_cluster_would_refuse_is_refused_as_a_whole(cluster, archive):
     """Nothing half done: an object that the API server does not take stops the restore before the first write."""
     space = ("--namespace", "saved-orchestrator")
-    cluster.kubectl("delete", "networkpolicy", "hand-made", *space)
     cluster.kubectl("delete", "configmap", "of-the-finished-run", *space)
     cluster.kubectl("create", "quota", "no-more", *space, "--hard=count/configmaps=1")
     cluster.until(
