@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, Subject, subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._versions import parse_version
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     ANNOTATION_HASH,
@@ -87,7 +88,7 @@ def sentences(findings: list[Finding], verdict: str) -> list[str]:
     ]
 
 
-class Orchestrator(t.NamedTuple):
+class OrchestratorRights(t.NamedTuple):
     """What the orchestrator's release needs rights for."""
 
     namespace: str
@@ -101,7 +102,7 @@ def permissions_needed(
     *,
     create_namespaces: bool,
     policies: t.Iterable[str] = (),
-    orchestrator: Orchestrator | None = None,
+    orchestrator: OrchestratorRights | None = None,
 ) -> list[Permission]:
     """List what the roles secrets, orchestrator, discord_monitor, sidecar and verify do.
 
@@ -141,7 +142,13 @@ def permissions_needed(
     return list(dict.fromkeys(needed))
 
 
-def _orchestrator_permissions(wanted: Orchestrator) -> list[Permission]:
+def rights_of(expect: Expectation) -> OrchestratorRights | None:
+    """The same for whoever verifies, who does not know the chart's values."""
+    wanted = expect.orchestrator
+    return None if wanted is None else OrchestratorRights(wanted.namespace, crds=bool(wanted.definitions))
+
+
+def _orchestrator_permissions(wanted: OrchestratorRights) -> list[Permission]:
     namespace, rbac = wanted.namespace, "rbac.authorization.k8s.io"
     needed = [Permission("get", "", "namespaces", namespace)]
     verbs = ("get", "list", "create", "update", "patch", "delete")

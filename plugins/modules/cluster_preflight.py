@@ -572,11 +572,11 @@ class Preflight:
             denied = {one for one, allowed in zip(needed, answers, strict=True) if not allowed}
         self.findings += judge.judge_permissions(needed, denied, self._user() if denied else "")
 
-    def _orchestrator(self) -> judge.Orchestrator | None:
+    def _orchestrator(self) -> judge.OrchestratorRights | None:
         given = self.params["orchestrator"]
         if not given:
             return None
-        return judge.Orchestrator(given["namespace"], given["cluster_wide"], bool(given["definitions"]))
+        return judge.OrchestratorRights(given["namespace"], given["cluster_wide"], bool(given["definitions"]))
 
     def _allowed(self, permission: judge.Permission) -> bool:
         try:
