@@ -229,10 +229,10 @@ def differences(left, right):
 def wipe(cluster, *namespaces):
     """Delete namespaces and wait; the finalizer of a run is taken off, as its owner would do."""
     for namespace in namespaces:
-        for run in cluster.objects("coderuns.orchestrator.platform", namespace):
+        for item in cluster.objects("coderuns.orchestrator.platform", namespace):
             patch = '{"metadata": {"finalizers": null}}'
             cluster.kubectl(
-                "patch", "coderun", run["metadata"]["name"], "--namespace", namespace, "--type=merge", "--patch", patch
+                "patch", "coderun", item["metadata"]["name"], "--namespace", namespace, "--type=merge", "--patch", patch
             )
     cluster.kubectl("delete", "namespace", *namespaces, "--ignore-not-found", "--timeout=110s")
 
@@ -250,12 +250,12 @@ def test_the_drill(cluster, archive):
     copy = STATE / "copy.tar.gz"
     play(cluster, "backup", backup_dest=str(copy))
     assert differences(archive, copy) == set()
-    run = cluster.get("coderun", "finished", "saved-orchestrator")
-    assert run["status"]["phase"] == "Succeeded"
-    assert run["status"]["workCompleted"] is True
-    assert run["metadata"]["finalizers"] == ["example.org/kept-by-somebody"]
+    finished = cluster.get("coderun", "finished", "saved-orchestrator")
+    assert finished["status"]["phase"] == "Succeeded"
+    assert finished["status"]["workCompleted"] is True
+    assert finished["metadata"]["finalizers"] == ["example.org/kept-by-somebody"]
     owned = cluster.get("configmap", "of-the-finished-run", "saved-orchestrator")
-    assert [owner["uid"] for owner in owned["metadata"]["ownerReferences"]] == [run["metadata"]["uid"]]
+    assert [owner["uid"] for owner in owned["metadata"]["ownerReferences"]] == [finished["metadata"]["uid"]]
     before = versions(cluster)
     assert changes(restore(cluster)) == 0
     assert versions(cluster) == before
