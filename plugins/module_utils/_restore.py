@@ -16,6 +16,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._backup impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup_files import Backup, Release
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces
+from ansible_collections.orchestrator.platform.plugins.module_utils._redact import is_named_secret
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, clone
 
 # Never replaced: they hold data, or a schema that stored objects may need.
@@ -188,6 +189,17 @@ def _decoded(data: str, release: Release) -> bytes:
         return base64.b64decode(data)
     except (binascii.Error, ValueError) as exc:
         raise PlatformError(f"The chart of release {release.label} holds a file that cannot be read.") from exc
+
+
+def holds_secret(values: Json, key: str = "") -> bool:
+    """Whether a chart's values hold something that its key calls a secret, and not only the name of one."""
+    if isinstance(values, dict):
+        return any(holds_secret(value, str(name)) for name, value in values.items())
+    if isinstance(values, list):
+        return any(holds_secret(value, key) for value in values)
+    if not isinstance(values, str) or not values or "name" in key.lower() or "existing" in f"{key} {values}".lower():
+        return False
+    return is_named_secret(key, values)
 
 
 def same_chart(left: Release, right: Release) -> bool:

@@ -37,6 +37,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._restore imp
     alike,
     body_of,
     chart_files,
+    holds_secret,
     in_order,
     must_be_made_anew,
     replacement,
@@ -304,7 +305,13 @@ def _where(one: Saved) -> str:
 def plan_release(cluster: Cluster, wanted: Release) -> dict[str, Json]:
     """What Helm has to do for a release: install, upgrade, repair, or nothing."""
     secrets = f"/api/v1/namespaces/{wanted.namespace}/secrets"
-    row: dict[str, Json] = {"name": wanted.name, "namespace": wanted.namespace, "chart": wanted.version, "reasons": []}
+    row: dict[str, Json] = {
+        "name": wanted.name,
+        "namespace": wanted.namespace,
+        "chart": wanted.version,
+        "reasons": [],
+        "sensitive": holds_secret(wanted.values),
+    }
     try:
         listed, _version = cluster.items(secrets, metadata_only=True, labelSelector=f"owner=helm,name={wanted.name}")
     except ApiError as exc:

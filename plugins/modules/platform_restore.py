@@ -144,6 +144,10 @@ releases:
       description: What Helm says of that revision.
       type: str
       returned: always
+    sensitive:
+      description: Whether its values hold a secret, which the output of Helm's module would show.
+      type: bool
+      returned: always
     chart_path:
       description: Folder of the chart.
       type: str

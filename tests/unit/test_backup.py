@@ -39,6 +39,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._restore imp
     body_of,
     chart_files,
     check_mapping,
+    holds_secret,
     in_namespaces,
     in_order,
     must_be_made_anew,
@@ -552,6 +553,21 @@ def test_a_chart_comes_out_of_helms_record():
     assert files["values.schema.json"] == b"{}"
     assert same_chart(found, release(revision=9))
     assert not same_chart(found, release(values={}))
+
+
+@pytest.mark.parametrize(
+    ("values", "sensitive"),
+    [
+        ({"secrets": {"anthropicApiKey": "sk-1"}}, True),
+        ({"bot": {"secret": {"token": "x"}}}, True),
+        ({"secrets": {"anthropicApiKey": "use-existing"}}, False),
+        ({"secrets": {"existingSecret": "orchestrator-secrets", "existingSecretKey": "ANTHROPIC_API_KEY"}}, False),
+        ({"secrets": {"anthropicApiKey": ""}, "replicaCount": 1}, False),
+    ],
+)
+def test_values_with_a_secret_are_known(values, sensitive):
+    """D6: Helm's module returns values, so the task that brings such a release prints nothing."""
+    assert holds_secret(values) is sensitive
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "templates/../../x", "a//b", "a\\b"])

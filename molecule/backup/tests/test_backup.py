@@ -202,7 +202,7 @@ def test_what_was_changed_is_put_back(cluster, archive):
     looked = restore(cluster, "--check")
     assert changes(looked) >= 1
     assert versions(cluster) == seen, "check mode wrote something"
-    output = restore(cluster)
+    output = restore(cluster, "-vvv", "--diff")
     assert changes(output) >= 2
     assert not [word for word in CANARIES if word in output + looked]
     again_ = STATE / "again.tar.gz"
