@@ -14,6 +14,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._adoption im
     leftovers,
     ownership,
     plan_object,
+    settled,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup import BY_KIND, NAMESPACED, Place
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
@@ -88,11 +89,19 @@ class Adoption:
         self._cluster.each(lambda one: self._cluster.merge(_path(one), ownership(self._name, self._namespace)), mine)
 
     def replace(self, *, wait_s: float) -> None:
-        """End and delete what cannot be changed; raises ClusterError when its pods do not end in time."""
+        """End and delete what cannot be changed; raises ClusterError when its pods do not end in time.
+
+        Only then what was adopted loses its old parts: until the old pods end, their Service has to find them.
+        """
         for row in self.rows:
             if row.outcome == "replace":
                 live = self._live[(row.kind, row.name)]
                 self._end(row, live, time.monotonic() + wait_s)
+        adopted = {(row.kind, row.name) for row in self.rows if row.outcome in ("adopt", "owned")}
+        for wanted in self._wanted:
+            patch = settled(wanted, self._live[_key(wanted)]) if _key(wanted) in adopted else None
+            if patch is not None:
+                self._cluster.merge(_path(wanted), patch)
 
     def _end(self, row: Row, live: Obj, deadline: float) -> None:
         path = BY_KIND[row.kind].path(row.namespace, row.name)

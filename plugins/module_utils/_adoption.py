@@ -4,8 +4,9 @@
 # Private to this collection: names and behaviour may change in any release.
 """What becomes of hand-made objects when a Helm release with the same names is installed over them. Pure.
 
-Helm refuses objects without its ownership metadata, and the API server refuses another selector: these two traps are
-what is planned here (OR-A11).
+Three traps are planned for (OR-A11). Helm refuses objects without its ownership metadata. The API server refuses
+another selector. And Helm has no earlier manifest of what it takes over, so it only adds to it: a Service would select
+by old labels and new ones, and so nothing.
 """
 
 from __future__ import annotations
@@ -50,18 +51,53 @@ def plan_object(wanted: Obj, live: Obj | None, release: str) -> Row:
         return row._replace(outcome="conflict", reason=f"it belongs to the Helm release {owner}")
     if live["metadata"].get("deletionTimestamp"):
         return row._replace(outcome="conflict", reason="it is being deleted")
-    fixed = _fixed_difference(kind, wanted, live)
-    if fixed:
-        return row._replace(outcome="replace", reason=f"{fixed} cannot be changed, so it is deleted and made anew")
-    return row._replace(outcome="owned" if owner else "adopt")
+    why = _reason_to_replace(kind, wanted, live, owned=bool(owner))
+    if why:
+        return row._replace(outcome="replace", reason=f"{why}, so it is deleted and made anew")
+    if owner:
+        return row._replace(outcome="owned")
+    gone = [f"{field}.{key}" for field, keys in _surplus(wanted, live).items() for key in keys]
+    return row._replace(outcome="adopt", reason=f"it loses {', '.join(gone)}" if gone else "")
 
 
-def _fixed_difference(kind: str, wanted: Obj, live: Obj) -> str:
+def _reason_to_replace(kind: str, wanted: Obj, live: Obj, *, owned: bool) -> str:
     if kind in SELECTING and dig(wanted, "spec", "selector") != dig(live, "spec", "selector"):
-        return "its selector"
+        return "its selector cannot be changed"
+    if kind in SELECTING and not owned:
+        return "parts of the old pods would remain in the new ones"
     if kind.endswith("RoleBinding") and dig(wanted, "roleRef", "name") != dig(live, "roleRef", "name"):
-        return "its role"
+        return "its role cannot be changed"
     return ""
+
+
+# Maps whose old keys would go on to act beside the new ones.
+_MAPS = {"Service": ("spec", "selector"), "ConfigMap": ("data",)}
+
+
+def _surplus(wanted: Obj, live: Obj) -> dict[str, list[str]]:
+    path = _MAPS.get(wanted["kind"])
+    if path is None:
+        return {}
+    old, new = dig(live, *path) or {}, dig(wanted, *path) or {}
+    return {".".join(path): sorted(set(old) - set(new))}
+
+
+def settled(wanted: Obj, live: Obj) -> Obj | None:
+    """The merge patch that takes away what Helm would leave of an adopted object; None where there is nothing."""
+    path = _MAPS.get(wanted["kind"])
+    if path is None:
+        return None
+    keys = [key for found in _surplus(wanted, live).values() for key in found]
+    patch: Obj = dict.fromkeys(keys)
+    if path == ("data",):
+        return {"data": patch} if patch else None
+    # Ports are merged by number: an old one of the same name under another number would be refused.
+    ports = dig(wanted, "spec", "ports")
+    old = [(port.get("name"), port.get("port")) for port in dig(live, "spec", "ports") or []]
+    new = [(port.get("name"), port.get("port")) for port in ports or []]
+    if not patch and old == new:
+        return None
+    return {"spec": {"selector": {**(dig(wanted, "spec", "selector") or {}), **patch}, "ports": ports}}
 
 
 def ownership(release_name: str, release_namespace: str) -> Obj:

@@ -36,6 +36,8 @@ options:
     description:
       - Whether what cannot be changed in place is ended and deleted. A Deployment is scaled to 0, its pods are waited
         for, then it is deleted; until Helm has brought the new one, the service is away.
+      - Then Services lose the labels they selected by before, and ConfigMaps the keys that the chart does not have.
+        Helm would leave them, and a Service that selects by old and new labels finds nothing.
     type: bool
     default: false
   wait_seconds:

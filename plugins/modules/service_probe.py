@@ -81,7 +81,7 @@ probes:
   returned: when it asked
   type: int
   sample: 214
-failed:
+unanswered:
   description: Number of questions without an answer, after the first answer.
   returned: when it asked
   type: int
@@ -162,7 +162,7 @@ def run(params: dict[str, Json], cluster: Cluster) -> dict[str, Json]:
     return {
         "changed": False,
         "probes": seen.probes,
-        "failed": seen.failed,
+        "unanswered": seen.failed,
         "outage_seconds": seen.total_s,
         "longest_outage_seconds": seen.longest_s,
     }

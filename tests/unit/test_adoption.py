@@ -8,7 +8,12 @@ import json
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._adopting import Adoption
-from ansible_collections.orchestrator.platform.plugins.module_utils._adoption import leftovers, ownership, plan_object
+from ansible_collections.orchestrator.platform.plugins.module_utils._adoption import (
+    leftovers,
+    ownership,
+    plan_object,
+    settled,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup import BY_KIND
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ManifestError, PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._outage import Tick, outage_of
@@ -50,8 +55,9 @@ def test_a_selector_cannot_be_changed():
     new = wanted("Deployment", selector={"matchLabels": {"app.kubernetes.io/name": "orchestrator"}})
     old = live("Deployment", selector={"matchLabels": {"app": "orchestrator"}})
     assert plan_object(new, old, RELEASE).outcome == "replace"
-    same = live("Deployment", selector={"matchLabels": {"app.kubernetes.io/name": "orchestrator"}})
-    assert plan_object(new, same, RELEASE).outcome == "adopt"
+    labels = {"matchLabels": {"app.kubernetes.io/name": "orchestrator"}}
+    assert plan_object(new, live("Deployment", owner=RELEASE, selector=labels), RELEASE).outcome == "owned"
+    assert "would remain" in plan_object(new, live("Deployment", selector=labels), RELEASE).reason
 
 
 def test_a_role_reference_cannot_be_changed():
@@ -61,6 +67,27 @@ def test_a_role_reference_cannot_be_changed():
     assert plan_object(new, old, RELEASE).outcome == "replace"
     old["roleRef"] = {"name": "orchestrator"}
     assert plan_object(new, old, RELEASE).outcome == "adopt"
+
+
+def test_a_service_forgets_its_old_labels():
+    """OR-A11: Helm only adds to what it takes over, and a Service with old and new labels selects nothing."""
+    new = wanted(selector={"new": "x"}, ports=[{"name": "http", "port": 80}])
+    old = live(selector={"app": "orchestrator"}, ports=[{"name": "web", "port": 80}])
+    assert plan_object(new, old, RELEASE) == (
+        *("Service", "orchestrator", "orchestrator", "adopt", "it loses spec.selector.app", "v1"),
+    )
+    assert settled(new, old) == {
+        "spec": {"selector": {"new": "x", "app": None}, "ports": [{"name": "http", "port": 80}]}
+    }
+    assert settled(new, live(selector={"new": "x"}, ports=[{"name": "http", "port": 80, "nodePort": 1}])) is None
+
+
+def test_a_configmap_forgets_its_old_keys():
+    """All keys of the chart's ConfigMap become variables of the controller: an old one would too."""
+    new = {**wanted("ConfigMap"), "data": {"A": "1"}}
+    assert settled(new, {**live("ConfigMap"), "data": {"A": "0", "HELM_PATH": "x"}}) == {"data": {"HELM_PATH": None}}
+    assert settled(new, {**live("ConfigMap"), "data": {"A": "0"}}) is None
+    assert settled(wanted("Role"), live("Role")) is None
 
 
 def test_what_is_on_its_way_out_is_no_ground_to_build_on():
