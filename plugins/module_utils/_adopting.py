@@ -97,11 +97,15 @@ class Adoption:
             if row.outcome == "replace":
                 live = self._live[(row.kind, row.name)]
                 self._end(row, live, time.monotonic() + wait_s)
+        for path, patch in self.settlements():
+            self._cluster.merge(path, patch)
+
+    def settlements(self) -> list[tuple[str, Obj]]:
+        """Paths and patches of what loses old parts, also where an earlier run was cut short before that."""
         adopted = {(row.kind, row.name) for row in self.rows if row.outcome in ("adopt", "owned")}
-        for wanted in self._wanted:
-            patch = settled(wanted, self._live[_key(wanted)]) if _key(wanted) in adopted else None
-            if patch is not None:
-                self._cluster.merge(_path(wanted), patch)
+        mine = [wanted for wanted in self._wanted if _key(wanted) in adopted]
+        found = [(_path(wanted), settled(wanted, self._live[_key(wanted)])) for wanted in mine]
+        return [(path, patch) for path, patch in found if patch is not None]
 
     def _end(self, row: Row, live: Obj, deadline: float) -> None:
         path = BY_KIND[row.kind].path(row.namespace, row.name)

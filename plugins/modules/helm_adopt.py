@@ -126,7 +126,7 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
         if params["replace"]:
             work.replace(wait_s=params["wait_seconds"])
     return {
-        "changed": bool(acted),
+        "changed": bool(acted or (params["replace"] and work.settlements())),
         "objects": [row._asdict() for row in work.rows],
         "leftovers": [row._asdict() for row in work.left],
         "summary": dict(sorted(Counter(row.outcome for row in work.rows).items())),

@@ -141,7 +141,9 @@ def test_in_place(cluster, remembered):
     address = cluster.get("service", "orchestrator", "moved-in-place")["spec"]["clusterIP"]
     output = move(cluster, MOVE, "moved-in-place")
     assert outage(output) > 0
-    assert cluster.get("service", "orchestrator", "moved-in-place")["spec"]["clusterIP"] == address
+    service = cluster.get("service", "orchestrator", "moved-in-place")["spec"]
+    assert service["clusterIP"] == address
+    assert set(service["selector"]) == {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
     assert health(cluster, "moved-in-place") == "healthy"
     deployment = cluster.get("deployment", "orchestrator", "moved-in-place")
     assert deployment["metadata"]["annotations"]["meta.helm.sh/release-name"] == "orchestrator"
