@@ -34,6 +34,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._preflight i
 from ansible_collections.orchestrator.platform.plugins.module_utils._vault import Key, decrypt, encrypt, is_encrypted
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj
 
+# Options of the modules; the twin of the fragment platform_archive.
+ARCHIVE_ARG_SPEC: dict[str, dict[str, Json]] = {
+    "vault_password_file": {"type": "path", "no_log": False},
+    "vault_id": {"type": "str", "default": ""},
+    "threads": {"type": "int", "default": 8},
+}
 MAX_ARCHIVE_BYTES = 256 * 1024 * 1024  # read into memory; arbitrary, and far above any platform's
 
 

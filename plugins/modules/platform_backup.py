@@ -49,21 +49,9 @@ options:
     description: Versions to write into the manifest of the archive.
     type: dict
     default: {}
-  vault_password_file:
-    description:
-      - File with the Ansible Vault password, or a program that prints it. The archive is encrypted when it is given.
-      - Ansible Vault runs on the host of the module, with the module's own Python, which needs ansible-core.
-    type: path
-  vault_id:
-    description: Label under which Ansible Vault knows the password. Empty takes V(orchestrator.platform).
-    type: str
-    default: ""
-  threads:
-    description: How many requests are under way at once.
-    type: int
-    default: 8
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
+  - orchestrator.platform.platform_archive
 attributes:
   check_mode:
     description: Reads the cluster, writes nothing, and says what would be in the archive.
@@ -147,7 +135,12 @@ from collections import Counter
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
-from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import key_of, read_backup, save
+from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import (
+    ARCHIVE_ARG_SPEC,
+    key_of,
+    read_backup,
+    save,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup import Scope, unfinished
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
@@ -156,14 +149,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **AUTH_ARG_SPEC,
+    **ARCHIVE_ARG_SPEC,
     "dest": {"type": "path", "required": True},
     "namespaces": {"type": "list", "elements": "str", "required": True},
     "agent_namespaces": {"type": "list", "elements": "str", "default": []},
     "secret_names": {"type": "list", "elements": "str", "default": []},
     "versions": {"type": "dict", "default": {}},
-    "vault_password_file": {"type": "path", "no_log": False},
-    "vault_id": {"type": "str", "default": ""},
-    "threads": {"type": "int", "default": 8},
 }
 
 

@@ -54,21 +54,9 @@ options:
       - Folder of mode 0700 into which charts and values of the releases that Helm has to work on are written. The
         values may hold secrets; remove it afterwards. Without it nothing is laid out.
     type: path
-  vault_password_file:
-    description:
-      - File with the Ansible Vault password, or a program that prints it. An encrypted archive needs it.
-      - Ansible Vault runs on the host of the module, with the module's own Python, which needs ansible-core.
-    type: path
-  vault_id:
-    description: Label under which Ansible Vault knows the password. Empty takes V(orchestrator.platform).
-    type: str
-    default: ""
-  threads:
-    description: How many requests are under way at once.
-    type: int
-    default: 8
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
+  - orchestrator.platform.platform_archive
 attributes:
   check_mode:
     description: >-
@@ -181,7 +169,11 @@ from pathlib import Path
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
-from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import key_of, load
+from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import (
+    ARCHIVE_ARG_SPEC,
+    key_of,
+    load,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup import BY_KIND, unfinished
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup_files import Backup
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
@@ -198,15 +190,13 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **AUTH_ARG_SPEC,
+    **ARCHIVE_ARG_SPEC,
     "src": {"type": "path", "required": True},
     "namespace_map": {"type": "dict", "default": {}},
     "existing": {"type": "str", "choices": ["replace", "keep"], "default": "replace"},
     "kinds": {"type": "list", "elements": "str", "default": []},
     "releases": {"type": "bool", "default": True},
     "work_dir": {"type": "path"},
-    "vault_password_file": {"type": "path", "no_log": False},
-    "vault_id": {"type": "str", "default": ""},
-    "threads": {"type": "int", "default": 8},
 }
 
 
