@@ -106,7 +106,7 @@ releases:
   elements: dict
   sample: [{name: orchestrator, namespace: orchestrator, revision: 3, chart: orchestrator-0.2.0}]
 unfinished_runs:
-  description: Runs that are under way. Jobs are not saved: after a restore the controller starts or judges them anew.
+  description: Runs that are under way. Their Jobs are not saved, so after a restore the controller judges them anew.
   returned: always
   type: list
   elements: str
