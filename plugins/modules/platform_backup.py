@@ -153,7 +153,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "dest": {"type": "path", "required": True},
     "namespaces": {"type": "list", "elements": "str", "required": True},
     "agent_namespaces": {"type": "list", "elements": "str", "default": []},
-    "secret_names": {"type": "list", "elements": "str", "default": []},
+    "secret_names": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "versions": {"type": "dict", "default": {}},
 }
 

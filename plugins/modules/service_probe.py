@@ -139,7 +139,7 @@ def answers(cluster: Cluster, target: dict[str, str]) -> bool:
 def run(params: dict[str, Json], cluster: Cluster) -> dict[str, Json]:
     """Ask until it is enough; raises PlatformError when nothing answers at the end."""
     begun = time.monotonic()
-    stop = Path(params["stop_file"]).expanduser() if params["stop_file"] else None
+    stop = Path(params["stop_file"]) if params["stop_file"] else None
     ticks: list[Tick] = []
     while True:
         asked = time.monotonic()
