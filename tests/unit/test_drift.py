@@ -9,7 +9,7 @@ import copy
 import pytest
 import yaml
 from ansible_collections.orchestrator.platform.plugins.module_utils._drift import drift_of, path_of, recorded_objects
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 DEPLOYMENT = {
@@ -75,6 +75,7 @@ VALUES = st.integers(1, 9) | st.sampled_from(["x", "1", "on"])
 INNER = st.dictionaries(st.sampled_from("ghij"), VALUES | st.lists(VALUES, max_size=3), max_size=3)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdef"), VALUES | INNER, max_size=4))
 def test_an_object_never_drifts_from_itself(spec):
     """Whatever is recorded: a second run has nothing to put back."""

@@ -26,11 +26,13 @@ NAMES = (
 )
 ROLES = [Path(__file__).parents[2] / "roles" / name for name in NAMES]
 SECRET_OPTIONS = {
+    "secrets_agents",
     "secrets_bot_token",
     "secrets_bot_api_token",
     "secrets_webhook_url",
     "secrets_webhook_urls",
     "secrets_api_key",
+    "secrets_rest_token",
 }
 
 

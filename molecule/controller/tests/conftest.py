@@ -57,7 +57,12 @@ def base_config(image) -> Json:
         "permissions": {"agentToolsOverride": False, "allow": [], "deny": []},
         "telemetry": {"enabled": False, "otlpEndpoint": "", "logsEndpoint": ""},
         "storage": {"workspaceSize": "1Mi"},
-        "cleanup": {"enabled": True, "completedJobDelayMinutes": 0, "failedJobDelayMinutes": 0, "deleteConfigMap": True},
+        "cleanup": {
+            "enabled": True,
+            "completedJobDelayMinutes": 0,
+            "failedJobDelayMinutes": 0,
+            "deleteConfigMap": True,
+        },
     }
 
 

@@ -45,7 +45,9 @@ def check_whole(place, name, number) -> None:
     assert status["pullRequestUrl"].endswith(f"/pull/{number}")
     assert status["configmapName"] == f"{name}-task{number}-v1-files"
     events = place.cluster.objects("events", place.namespace)
-    started = [e for e in events if e["reason"] == "SuccessfulCreate" and e["involvedObject"]["name"] == status["jobName"]]
+    started = [
+        e for e in events if e["reason"] == "SuccessfulCreate" and e["involvedObject"]["name"] == status["jobName"]
+    ]
     assert len(started) == 1, "one Job, one pod"
     told = [e["reason"] for e in events if e["involvedObject"]["name"] == name]
     assert sorted(told) == ["JobCompleted", "JobCreated"], "each is told once"
