@@ -14,6 +14,7 @@ import subprocess
 
 import pytest
 
+from canaries import assert_absent
 from documented import commands, run
 from real_cluster import STATE, succeeded
 
@@ -23,7 +24,10 @@ VARIABLES = "molecule/migrate/vars/scenario.yml"
 # The page's commands in its order; one more or less, and this line says so (OR-347).
 LOOK, MOVE, CLEAN_UP, UNDO, MOVE_ASIDE, SWITCH, LOSE, REMOVE = commands("migration.md")
 KINDS = "configmaps,secrets,serviceaccounts,services,roles,rolebindings,deployments"
-CANARIES = ("canary-api-key", "canary-github-token")
+CANARIES = {
+    "Anthropic key": "canary-api-key-of-the-tests-91f3c7d0",
+    "GitHub token": "canary-github-token-of-the-tests-66bb",
+}
 RUN = {
     "apiVersion": "orchestrator.platform/v1",
     "kind": "CodeRun",
@@ -55,7 +59,7 @@ def move(cluster, command, namespace, *more, check=True):
         }
     )
     output = run(cluster, command, VARIABLES, "--extra-vars", names, *more, check=check)
-    assert not [word for word in CANARIES if word in output]
+    assert_absent(CANARIES, output, "the output")
     return output
 
 
