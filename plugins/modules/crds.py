@@ -157,7 +157,7 @@ def present(crds: Crds, params: dict[str, Json], *, check_mode: bool) -> dict[st
 
 def gone(crds: Crds, params: dict[str, Json]) -> dict[str, Json]:
     """List, delete the objects, then the CRDs if they are to go too."""
-    runs = crds.objects(params["namespaces"])
+    runs = crds.objects(params.get("namespaces"))
     claims = [] if params["claims_in"] is None else crds.claims(runs, params["claims_in"])
     live = crds.live()
     crds.remove(runs, params["finalizers"])
@@ -177,7 +177,7 @@ def gone(crds: Crds, params: dict[str, Json]) -> dict[str, Json]:
 def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[str, Json]:
     """Read, compare, apply; or list and delete."""
     check_definitions(params["definitions"])
-    if params["namespaces"] is not None and params["state"] != "emptied":
+    if params.get("namespaces") is not None and params["state"] != "emptied":
         raise PlatformError("namespaces only goes with state emptied: a CRD is there for all namespaces or for none.")
     crds = Crds(cluster, params["definitions"], wait_s=params["wait_timeout"], dry_run=check_mode)
     if params["state"] == "present":
