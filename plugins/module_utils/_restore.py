@@ -68,7 +68,8 @@ def _moved(one: Saved, mapping: Mapping[str, str]) -> Saved:
     elif one.namespace:
         metadata["namespace"] = mapping.get(one.namespace, one.namespace)
     notes = metadata.get("annotations") or {}
-    notes.pop(_LAST_APPLIED, None)  # it names the old namespace
+    if one.namespace or one.place.kind == "Namespace":
+        notes.pop(_LAST_APPLIED, None)  # it names the old namespace
     if notes.get(_RELEASE_NAMESPACE) in mapping:
         notes[_RELEASE_NAMESPACE] = mapping[notes[_RELEASE_NAMESPACE]]
     if not notes:
