@@ -15,8 +15,8 @@ import binascii
 import typing as t
 from collections.abc import Collection, Iterable, Iterator
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import BOT
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import Redactor, is_named_secret
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import BOT
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import BRIDGE, WATCHER
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     CONTAINER_LISTS,

@@ -21,6 +21,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_resources,
     _checks_runtime,
     _checks_secrets,
+    _checks_values,
     _faults,
     _suppressions,
 )
@@ -34,6 +35,7 @@ _PARTS = (
     _checks_runtime,
     _checks_resources,
     _checks_secrets,
+    _checks_values,
     _checks_rbac,
 )
 CHECKS: tuple[Check, ...] = tuple(item for part in _PARTS for item in part.CATALOGUE.checks)
@@ -43,7 +45,7 @@ _SCOPES = {
     "cluster": "the cluster",
     "monitor": "the monitor's namespace",
     "agents": "each agent namespace",
-    "all": "the monitor's namespace and each agent namespace",
+    "all": "the monitor's namespace, each agent namespace and those of further Secrets of the platform",
     "orchestrator": "the orchestrator's namespace, where one is expected",
     "drill": "a namespace made for it, or a workload that you name, by the module `fault_drill` only",
 }

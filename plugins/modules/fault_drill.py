@@ -186,6 +186,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._cluster imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill import Ground, Pods
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import drill_own, drill_targets
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_table import Line, as_text, table
 from ansible_collections.orchestrator.platform.plugins.module_utils._faults import (
     Fault,
@@ -198,7 +199,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._judge impor
 from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces, check_object_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._report import Report, show_counts, text_lines
 from ansible_collections.orchestrator.platform.plugins.module_utils._report_files import write_reports
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation, Snapshot, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Snapshot, View
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json
 
 ARGUMENT_SPEC: dict[str, t.Any] = {

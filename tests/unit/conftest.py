@@ -9,12 +9,12 @@ import json
 from pathlib import Path
 
 import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import planned_paths
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import permissions_needed
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import FIELD_MANAGER, Options, plan_present
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     Delivery,
-    Expectation,
     HttpAnswer,
     Inside,
     Snapshot,

@@ -16,8 +16,9 @@ PREFIX = "ansible_collections.orchestrator.platform.plugins.module_utils."
 PURE = [
     "_errors", "_versions", "_chart_names", "_names", "_quantities", "_workloads", "_redact", "_fields", "_merge", "_snippet",
     "_rollout", "_outcomes", "_overrides", "_mounting", "_pod_security", "_jobs", "_sidecar", "_inspection", "_yaml",
-    "_manifests", "_secret_paths", "_rbac", "_snapshot", "_findings", "_preflight", "_entries", "_kinds", "_rules",
-    "_suppressions", "_drift", "_crds", "_checks_preflight", "_checks_chart", "_checks_orchestrator", "_checks_runtime", "_checks_resources", "_checks_secrets",
+    "_manifests", "_secret_paths", "_node_ways", "_expectation", "_rbac", "_snapshot", "_findings", "_preflight", "_entries",
+    "_kinds", "_rules", "_suppressions", "_drift", "_crds", "_checks_preflight", "_checks_chart", "_checks_orchestrator",
+    "_checks_runtime", "_checks_resources", "_checks_secrets", "_values", "_checks_values",
     "_checks_rbac", "_fault_table", "_faults", "_fault_scripts", "_catalogue", "_matrix", "_measures", "_report",
     "_report_page", "_report_html", "_judge", "_bundle", "_batches", "_ssh_keys", "_secret_forms", "_secret_wanted",
     "_secret_plan", "_backup", "_backup_files", "_restore", "_adoption", "_outage",

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Allowed
 from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import matrix
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 
 from .conftest import TOKEN, WEBHOOK
 from .test_checks import api_token, grant, obj, pod, secret_env, token_secret, workload
