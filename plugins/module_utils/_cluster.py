@@ -162,6 +162,12 @@ class Cluster:
         params = {"fieldManager": manager, **_dry(dry_run)}
         return _decoded(self._send("POST", path, params, headers=headers, body=body))
 
+    def replace(self, path: str, body: Obj, *, manager: str, dry_run: bool) -> Obj:
+        """The whole object at `path` as the body says, in the version that it names; returns what is there then."""
+        params = {"fieldManager": manager, **_dry(dry_run)}
+        headers = {"Content-Type": "application/json"}
+        return _decoded(self._send("PUT", path, params, headers=headers, body=json.dumps(body).encode()))
+
     def delete(self, path: str, *, uid: str, version: str = "", dry_run: bool = False) -> None:
         """Delete this very object, where given in this very version, its dependents in the background."""
         body: Obj = {
