@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from bench import _measure, _writes, inject, linters  # noqa: E402
+from bench import _measure, _writes, inject, linters, soak  # noqa: E402
 
 METRICS = """\
 # TYPE apiserver_request_total counter
@@ -29,6 +29,39 @@ apiserver_request_total{code="200",component="apiserver",dry_run="",group="coord
 apiserver_request_total{code="201",component="apiserver",dry_run="",group="",resource="serviceaccounts",scope="resource",subresource="token",verb="POST",version="v1"} 5
 apiserver_request_total{code="200",component="apiserver",dry_run="",group="apps",resource="deployments",scope="resource",subresource="status",verb="PUT",version="v1"} 6
 """
+
+
+class Channel:
+    """A fake Discord's channel: what arrived, by ordinal."""
+
+    def __init__(self, *messages: str) -> None:
+        self.messages = list(messages)
+
+    def get(self, path: str) -> dict[str, object]:
+        after = int(path.partition("after=")[2])
+        found = [{"ordinal": n, "embeds": [{"description": text}]} for n, text in enumerate(self.messages, start=1)]
+        return {"messages": [message for message in found if message["ordinal"] > after]}
+
+
+def test_soak_counts_events_once_and_messages_that_come_again():
+    """Issue 7.9: an event that is missing is seen, and so is a message of which any event was there before."""
+    channel = Channel("soak-0-0. and soak-0-1.", "soak-1-0.", "soak-0-1. and soak-0-2.")
+    tally = soak.Tally(channel)
+    tally.collect()
+    channel.messages.append("soak-1-0.")
+    tally.collect()
+    tally.collect()
+    assert tally.seen == {(0, 0), (0, 1), (0, 2), (1, 0)}
+    assert (tally.messages, tally.repeated) == (4, 2)
+
+
+def test_soak_agents_write_what_is_counted(tmp_path):
+    """Issue 7.9: the numbers that are waited for are those that the agents' program writes."""
+    program = soak.AGENT.replace("time.sleep(1e9)", "")
+    subprocess.run([sys.executable, "-c", program, tmp_path, "3", "20", "0"], check=True)
+    text = (tmp_path / "projects" / "-w" / "s-3.jsonl").read_text(encoding="utf-8")
+    assert soak.MARKER.findall(text) == [("3", str(number)) for number in range(20)]
+    assert text.count('"is_error": true') == 1
 
 
 def listed(**versions: str) -> str:
@@ -114,7 +147,7 @@ def test_an_unknown_bench_is_refused_with_the_list():
         [sys.executable, ROOT / "bench" / "run.py", "nothing"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "there is no bench nothing: choose from demo, inject, linters, orchestrator, site" in done.stderr
+    assert "there is no bench nothing: choose from demo, inject, linters, orchestrator, site, soak" in done.stderr
 
 
 def test_a_kubeconfig_that_is_none_is_refused(tmp_path):
