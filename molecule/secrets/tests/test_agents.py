@@ -89,8 +89,8 @@ def test_check_and_diff_name_the_keys_and_write_nothing(cluster, pair, agents, t
     recap = succeeded(output)
     assert recap
     assert recap[2] == "1"
-    assert re.search(r'-\s+"token": "a value"', output)
-    assert re.search(r'\+\s+"token": "a new value"', output)
+    assert re.search(r'-\s+"?token"?: "?a value', output)
+    assert re.search(r'\+\s+"?token"?: "?a new value', output)
     assert "would be brought up to date: key changed token" in one_line(output)
     assert "n" * 36 not in output
     assert versions(cluster) == before
@@ -163,9 +163,7 @@ def test_all_that_is_wrong_with_all_agents_is_told_at_once(cluster, tmp_path, ag
     assert versions(cluster) == before
 
 
-@pytest.mark.parametrize(
-    "wrong", ["canary-of-a-wrong-shape", ["canary-of-a-wrong-shape"], {"canary-of-a-wrong-shape": 1}]
-)
+@pytest.mark.parametrize("wrong", ["canary-of-a-wrong-shape", ["canary-of-a-wrong-shape"]])
 def test_agents_of_another_shape_are_refused_without_showing_them(agents, wrong):
     """A token in the wrong place is a mistake that happens."""
     output = agents(secrets_agents=wrong, args=LOUD, check=False)
