@@ -192,7 +192,8 @@ def run_checks(checks: Iterable[Check], view: View, *, lenient: bool = False) ->
     passes: dict[tuple[str, str], Finding] = {}
     complete = True
     for check in checks:
-        soft = early and check.family != "preflight"
+        waits = lenient and check.scope == "orchestrator" and not view.orchestrator_installed
+        soft = (early or waits) and check.family != "preflight"
         places = _namespaces(check, view)
         if not places and check.scope == "agents":  # it would be gone without a word
             findings.append(_finding(check, unreadable(subject("Cluster"), NO_AGENTS_NAMED), soften=False))
