@@ -9,26 +9,13 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._secret_forms import blank_problem
 
 # Snowflake and token as Discord's "Execute Webhook" page gives them; versions such as /api/v10 occur too.
 WEBHOOK = re.compile(
     r"^https://(?:(?:ptb|canary)\.)?discord(?:app)?\.com/api(?:/v\d+)?/webhooks/\d{5,25}/[A-Za-z0-9_-]{10,}$"
 )
 CUSTOM_WEBHOOK = re.compile(r"^https?://[^\s/]+(?:/[^\s]*)?/webhooks/[^\s/]+/[^\s/]+$")
-PRINTABLE = re.compile(r"^[\x21-\x7e]+$")
-
-
-def _blank_problem(text: str, name: str) -> str:
-    if text.strip() == text.rstrip("\r\n") != text:
-        return (
-            f"{name} ends with a line break: give it without one "
-            "(in a shell, printf '%s' instead of echo; in YAML, |- instead of |)."
-        )
-    if text != text.strip():
-        return f"{name} begins or ends with blanks: give it without them."
-    if not PRINTABLE.match(text):
-        return f"{name} contains blanks, line breaks or characters outside ASCII: copy it again."
-    return ""
 
 
 def _webhook_problem(text: str, name: str, *, allow_custom: bool) -> str:
@@ -63,9 +50,9 @@ def secret_problems(value: object, name: str, kind: str, allow_custom: bool = Fa
     if not isinstance(value, str):
         return [f"{name} is not a text but a {type(value).__name__}: put it in quotes."]
     if kind == "webhook":
-        found = _blank_problem(value, name) or _webhook_problem(value, name, allow_custom=allow_custom)
+        found = blank_problem(value, name) or _webhook_problem(value, name, allow_custom=allow_custom)
     else:
-        found = _token_problem(value, name) or _blank_problem(value, name)
+        found = _token_problem(value, name) or blank_problem(value, name)
     return [found] if found else []
 
 

@@ -205,7 +205,7 @@ class Writer:
             self._cluster.create(path, body, manager=FIELD_MANAGER, dry_run=True)
         except ApiError as exc:
             # The last step of a creation is to look for the name: admission and validation have said yes before.
-            if not _already_there(exc):
+            if not already_there(exc):
                 raise
 
     def _create(self, work: Work) -> Work:
@@ -229,7 +229,7 @@ class Writer:
             path = KINDS["Job"].path(work.target.namespace)
             self._cluster.create(path, work.recreate, manager=FIELD_MANAGER, dry_run=False)
         except ApiError as exc:
-            if _already_there(exc):
+            if already_there(exc):
                 return False
             raise
         return True
@@ -254,7 +254,8 @@ def _after(work: Work, reply: Obj) -> Work:
     return work._replace(seen=seen, sent=True, since=max(times, default=""))
 
 
-def _already_there(exc: ApiError) -> bool:
+def already_there(exc: ApiError) -> bool:
+    """Whether a creation was refused for nothing but the name, the last thing that is looked at."""
     return exc.status == 409 and exc.body.get("reason") == "AlreadyExists"
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_chart,
+    _checks_orchestrator,
     _checks_preflight,
     _checks_rbac,
     _checks_resources,
@@ -26,7 +27,15 @@ from ansible_collections.orchestrator.platform.plugins.module_utils import (
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
 
-_PARTS = (_checks_preflight, _checks_chart, _checks_runtime, _checks_resources, _checks_secrets, _checks_rbac)
+_PARTS = (
+    _checks_preflight,
+    _checks_chart,
+    _checks_orchestrator,
+    _checks_runtime,
+    _checks_resources,
+    _checks_secrets,
+    _checks_rbac,
+)
 CHECKS: tuple[Check, ...] = tuple(item for part in _PARTS for item in part.CATALOGUE.checks)
 FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(item.family for item in CHECKS))
 
@@ -35,6 +44,7 @@ _SCOPES = {
     "monitor": "the monitor's namespace",
     "agents": "each agent namespace",
     "all": "the monitor's namespace and each agent namespace",
+    "orchestrator": "the orchestrator's namespace, where one is expected",
     "drill": "a namespace made for it, or a workload that you name, by the module `fault_drill` only",
 }
 

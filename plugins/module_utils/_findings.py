@@ -65,7 +65,10 @@ Decide = Callable[[View, str], Iterable[Result]]
 
 
 class Check(t.NamedTuple):
-    """One entry of the catalogue. `scope`: cluster, monitor, agents or all; it is run once for each namespace of it."""
+    """One entry of the catalogue. `scope`: cluster, monitor, agents, all or orchestrator.
+
+    It is run once for each namespace of its scope; not at all for an orchestrator that is not expected.
+    """
 
     id: str
     title: str
@@ -218,6 +221,7 @@ def _namespaces(check: Check, view: View) -> tuple[str, ...]:
         "monitor": (expect.monitor_namespace,),
         "agents": expect.agent_namespaces,
         "all": expect.namespaces(),
+        "orchestrator": expect.orchestrator_namespaces(),
     }[check.scope]
 
 

@@ -260,15 +260,22 @@ def message_of(plan: Plan, *, sent: bool) -> str:
     return f"{text}{'' if text.endswith(('.', '!', '?', '…')) else '.'} {plan.note}"
 
 
-def plan_of_error(status: int, message: str, body: Obj) -> Plan:
-    """The outcome for a change that the API server refused."""
+def field_conflict(status: int, body: Obj) -> tuple[str, str] | None:
+    """The fields that an apply may not take, and who has them; None where the answer is about something else."""
     causes = dig(body, "details", "causes") or []
     conflicts = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
-    if status == 409 and conflicts:
-        manager = conflicts[0].get("message", "").split('"')
-        name = manager[1] if len(manager) > 1 else "another manager"
-        field = ", ".join(cause.get("field", "?") for cause in conflicts[:3])
-        return answer("field_conflict", field=field, manager=name)
+    if status != 409 or not conflicts:
+        return None
+    manager = conflicts[0].get("message", "").split('"')
+    name = manager[1] if len(manager) > 1 else "another manager"
+    return ", ".join(cause.get("field", "?") for cause in conflicts[:3]), name
+
+
+def plan_of_error(status: int, message: str, body: Obj) -> Plan:
+    """The outcome for a change that the API server refused."""
+    conflict = field_conflict(status, body)
+    if conflict is not None:
+        return answer("field_conflict", field=conflict[0], manager=conflict[1])
     if status in (404, 409):
         return answer("gone")
     code = {403: "forbidden", 422: "invalid"}.get(status, "api_error")

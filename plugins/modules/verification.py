@@ -73,6 +73,26 @@ options:
     type: list
     elements: str
     default: []
+  orchestrator_namespace:
+    description: Namespace of the orchestrator. Empty looks at no orchestrator.
+    type: str
+    default: ""
+    version_added: 0.2.0
+  orchestrator_release:
+    description: Name of its Helm release.
+    type: str
+    default: orchestrator
+    version_added: 0.2.0
+  orchestrator_fullname:
+    description: Name of its objects. Without it the name that the chart gives them for O(orchestrator_release).
+    type: str
+    version_added: 0.2.0
+  orchestrator_crds:
+    description: The CRDs as they are to be in the cluster, as read from their files. Empty looks at none.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
   watcher_resources:
     description: The figures that the watcher's resources are specified to have.
     type: dict
@@ -373,7 +393,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report_file
     write_reports,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rules import Rule, as_check, parse_rules
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, Expectation, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
+    Allowed,
+    Expectation,
+    Orchestrator,
+    View,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import parse_suppressions
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import PATCHABLE, Foreign, Json
 
@@ -390,6 +415,10 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "target_kinds": {"type": "list", "elements": "str", "choices": list(PATCHABLE), "default": ["Deployment"]},
     "target_names": {"type": "list", "elements": "str", "default": []},
     "target_label_selectors": {"type": "list", "elements": "str", "default": []},
+    "orchestrator_namespace": {"type": "str", "default": ""},
+    "orchestrator_release": {"type": "str", "default": "orchestrator"},
+    "orchestrator_fullname": {"type": "str"},
+    "orchestrator_crds": {"type": "list", "elements": "dict", "default": []},
     "watcher_resources": {
         "type": "dict",
         "default": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}},
@@ -424,6 +453,7 @@ def expectation(params: dict[str, Json]) -> Expectation:
     check_namespaces(
         [params["monitor_namespace"], *params["agent_namespaces"]], "monitor_namespace or agent_namespaces"
     )
+    check_namespaces([name for name in [params["orchestrator_namespace"]] if name], "orchestrator_namespace")
     release = params["release"]
     fullname = chart_fullname(release)
     return Expectation(
@@ -441,6 +471,20 @@ def expectation(params: dict[str, Json]) -> Expectation:
         watcher_resources=params["watcher_resources"] or {},
         rbac_allowed=tuple(Allowed(item["subject"], tuple(item["checks"])) for item in params["rbac_allowed"]),
         overrides=parse_overrides(params["sidecar_overrides"]),
+        orchestrator=expected_orchestrator(params),
+    )
+
+
+def expected_orchestrator(params: dict[str, Json]) -> Orchestrator | None:
+    """What the options say about the orchestrator; None where no namespace is named."""
+    if not params["orchestrator_namespace"]:
+        return None
+    release = params["orchestrator_release"]
+    return Orchestrator(
+        namespace=params["orchestrator_namespace"],
+        release=release,
+        fullname=params["orchestrator_fullname"] or chart_fullname(release, chart="orchestrator"),
+        definitions=tuple(params["orchestrator_crds"]),
     )
 
 

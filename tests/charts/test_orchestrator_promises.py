@@ -79,7 +79,7 @@ def test_defaults_are_those_of_the_source():
         "podSecurityContext": {"fsGroup": 2000, "runAsNonRoot": True, "runAsUser": 1000},
         "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": False, "runAsNonRoot": True, "runAsUser": 1000,
                             "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}},
-        "service.type": "ClusterIP", "service.port": 80, "service.targetPort": 8080, "ingress.enabled": False, "ingress.className": "nginx",
+        "service.type": "ClusterIP", "service.port": 80, "service.nodePort": 0, "service.targetPort": 8080, "ingress.enabled": False, "ingress.className": "nginx",
         "ingress.hosts": [{"host": "orchestrator.local", "paths": [{"path": "/", "pathType": "Prefix"}]}], "ingress.tls": [],
         "resources": {"limits": {"cpu": "500m", "memory": "512Mi"}, "requests": {"cpu": "100m", "memory": "128Mi"}},
         "nodeSelector": {}, "affinity": {}, "config.serverHost": "0.0.0.0",

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # First path element -> may be in the tarball. What is not listed here must not travel.
 TRAVELS = {
     "CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md",
-    "changelogs", "charts", "docs", "meta", "playbooks", "plugins", "requirements", "roles", "runtime", "site.yml", "tools",
+    "changelogs", "charts", "docs", "hack", "meta", "playbooks", "plugins", "requirements", "roles", "runtime", "site.yml", "tools",
 }  # fmt: skip
 NEVER = ("kubeconfig", ".ansible", ".venv", ".git", "__pycache__", "molecule", ".pytest_cache", "results")
 
@@ -63,6 +63,11 @@ def test_only_listed_folders_travel(names):
     assert {name.split("/")[0] for name in names} == TRAVELS
 
 
+def test_of_the_tools_for_contributors_one_script_travels(names):
+    """OR-280: documents name it, so it has to be where the collection is installed."""
+    assert [name for name in names if name.startswith("hack/")] == ["hack/setup-agent-secrets.sh"]
+
+
 @pytest.mark.parametrize("word", NEVER)
 def test_state_and_secrets_stay_at_home(names, word):
     """A default build packs ignored files too; none of these may be among them."""
@@ -72,11 +77,11 @@ def test_state_and_secrets_stay_at_home(names, word):
 @pytest.mark.parametrize("needed", [
     "charts/discord-monitor/Chart.yaml", "charts/discord-monitor/values.schema.json", "charts/demo/Chart.yaml",
     "charts/orchestrator/crds/coderun-crd.yaml", "charts/orchestrator/claude-templates/code/hooks/stop-code-pr-creation.sh.hbs",
-    "playbooks/site.yml", "playbooks/demo.yml", "playbooks/uninstall.yml", "playbooks/verify.yml", "playbooks/support.yml",
+    "playbooks/site.yml", "playbooks/demo.yml", "playbooks/uninstall.yml", "playbooks/verify.yml", "playbooks/support.yml", "playbooks/agent_secrets.yml", "playbooks/rollback.yml",
     "requirements/runtime.txt", "requirements/collections.yml", "docs/report.schema.json",
     "roles/kind_cluster/meta/argument_specs.yml", "runtime/Dockerfile", "runtime/requirements.txt",
     "runtime/bin/orchestrator", "runtime/src/orchestrator/reconcile.py", "docs/controller.md", "tools/toolbox",
-    "tools/go/kubernetes-1.36/go.sum", "plugins/modules/sidecar.py",
+    "tools/go/kubernetes-1.36/go.sum", "plugins/modules/sidecar.py", "plugins/modules/crds.py", "roles/orchestrator/meta/argument_specs.yml",
 ])  # fmt: skip
 def test_an_installation_is_whole(names, needed):
     """Charts, programs and tools travel: the demo works from an installed collection too."""
@@ -103,6 +108,17 @@ def test_playbooks_are_found_by_their_full_name(installed):
     env = {"ANSIBLE_COLLECTIONS_PATH": str(installed)}
     listed = run("ansible-playbook", "--list-tasks", "orchestrator.platform.site", cwd=installed, env=env)
     assert "The bot and the published sidecar" in listed
+
+
+def test_the_script_of_the_agents_runs_from_the_installation(installed):
+    """OR-280: it finds the collection that it lies in and reaches its playbook, here with a cluster that is not there."""
+    root = installed / "ansible_collections" / "orchestrator" / "platform"
+    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": "/nowhere", "KUBECONFIG": "/nowhere/kubeconfig"}
+    argv = [root / "hack" / "setup-agent-secrets.sh", "--user", "coder", "--ssh-key", "/nowhere/key", "--token", "-"]
+    done = subprocess.run(argv, input="canary-4411", cwd="/", env=env, capture_output=True, text=True, check=False)
+    assert "PLAY [Give the agents their SSH keys" in done.stdout
+    assert "canary-4411" not in done.stdout + done.stderr
+    assert done.returncode == 2
 
 
 def test_the_charts_of_the_installation_are_readable(installed):

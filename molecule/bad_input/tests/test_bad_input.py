@@ -11,11 +11,19 @@ import threading
 
 import pytest
 
-from real_cluster import STATE, again
+from real_cluster import ROOT, STATE, again
 
 testinfra_hosts = ["local://"]
 
 URL = "https://discord.com/api/webhooks/123456789012345678/canary-of-the-bad-inputs-1f7e"
+
+ORCHESTRATOR = {"platform_orchestrator": True, "platform_orchestrator_namespace": "bad-orchestrator"}
+
+
+def values(**branches: dict) -> dict:
+    """Values of the orchestrator's chart."""
+    return {"orchestrator_values": branches}
+
 
 # id: variables that differ from a good run -> what the sentence says (a regular expression over one line of output)
 CASES = {
@@ -29,6 +37,15 @@ CASES = {
     "namespace-in-deletion": ({"platform_agent_namespaces": ["bad-ending"]}, r"Namespace bad-ending is being deleted.*Wait until it is gone"),
     "values-break-the-schema": ({"discord_monitor_values": {"batchSize": 99}}, r"batchSize.*10"),
     "unknown-value": ({"discord_monitor_values": {"batchsize": 5}}, r"batchsize"),
+    "no-api-key": ({**ORCHESTRATOR, "secrets_api_key": ""}, r"No API key is given for namespace bad-orchestrator, .*Set secrets_api_key_file \(or platform_orchestrator: false"),
+    "api-key-with-newline": ({**ORCHESTRATOR, "secrets_api_key": "canary-of-the-bad-inputs-1f7e\n"}, r"secrets_api_key ends with a line break"),
+    "api-key-and-secret": ({**ORCHESTRATOR, **values(secrets={"existingSecret": "mine"})}, r"The API key is given twice, by secrets_api_key and as Secret mine"),
+    "api-key-among-values": ({**ORCHESTRATOR, **values(secrets={"anthropicApiKey": "canary-of-the-bad-inputs-1f7e"})}, r"orchestrator_values sets secrets.anthropicApiKey, .*set secrets_api_key_file"),
+    "runs-out-of-reach": ({**ORCHESTRATOR, **values(config={"kubernetesNamespace": "bad-users"})}, r"config.kubernetesNamespace is bad-users, but the role reaches"),
+    "cluster-wide-without-permission": ({**ORCHESTRATOR, **values(rbac={"namespaced": False}), "platform_kubeconfig": f"{STATE}/kubeconfig-nobody"}, r"may not do this in the cluster: .*create clusterroles\.rbac"),
+    "two-controllers": ({**ORCHESTRATOR, **values(rbac={"namespaced": False})}, r"release orchestrator is also installed in namespace bad-users, .*rbac\.namespaced"),
+    "host-taken": ({**ORCHESTRATOR, **values(ingress={"enabled": True, "hosts": [{"host": "taken.example.org"}]})}, r"Host taken\.example\.org .* taken by Ingress bad-users/shop"),
+    "bot-beside-orchestrator": ({**ORCHESTRATOR, "platform_orchestrator_namespace": "bad-monitor"}, r"bad-monitor, where the orchestrator would run agents.*platform_orchestrator_namespace"),
     "bot-beside-agents": ({"platform_agent_namespaces": ["bad-monitor"]}, r"bad-monitor.*agent"),
 }  # fmt: skip
 
@@ -90,6 +107,21 @@ def test_a_release_that_a_killed_helm_left(cluster):
         )
     finally:
         cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def test_a_crd_of_somebody_else(cluster):
+    """D10: told before anything is written, with its owner."""
+    crd = (ROOT / "charts" / "orchestrator" / "crds" / "docsrun-crd.yaml").read_text(encoding="utf-8")
+    name = "docsruns.orchestrator.platform"
+    theirs = crd.replace("shortNames: [dr, drun]", "shortNames: [theirs]")
+    cluster.kubectl("delete", "crd", name, "--ignore-not-found")
+    cluster.kubectl("apply", "--server-side", "--field-manager=argocd-controller", "--filename=-", stdin=theirs)
+    try:
+        refused(
+            cluster, ORCHESTRATOR, rf"CRD {name} is not the one of this collection and belongs to argocd-controller"
+        )
+    finally:
+        cluster.kubectl("delete", "crd", name)
 
 
 def pending_release(namespace: str) -> dict:

@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from canaries import assert_absent
 from real_cluster import ROOT, STATE, containers
 
 testinfra_hosts = ["local://"]
@@ -47,18 +48,6 @@ def readers(cluster, secret: str) -> set[tuple[str, str]]:
 def values(inputs) -> dict[str, str]:
     """The canaries: what must be found in their Secrets and nowhere else."""
     return {"token": inputs["secrets_bot_token"], "url": inputs["secrets_webhook_url"]}
-
-
-def disguises(value: str) -> list[str]:
-    """The value as it could stand somewhere: as it is, as JSON text, in base64 at any alignment."""
-    raw = value.encode()
-    shifted = [base64.b64encode(b"\0" * shift + raw).decode()[4 * (shift > 0) :].rstrip("=")[:-2] for shift in range(3)]
-    return [value, *shifted]
-
-
-def assert_absent(values: dict[str, str], text: str, where: str) -> None:
-    for name, value in values.items():
-        assert not any(form in text for form in disguises(value)), f"the {name} stands in {where}"
 
 
 def test_only_the_bot_reads_the_token(cluster, monitor_namespace):

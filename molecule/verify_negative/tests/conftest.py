@@ -46,7 +46,9 @@ class Cases:
         rendered = [
             item for item in yaml.safe_load_all((STATE / "verify_negative.yml").read_text(encoding="utf-8")) if item
         ]
-        self.states = {name: State(name.replace("/", "-"), rendered) for name in CASES}
+        text = (STATE / "verify_negative_orchestrator.yml").read_text(encoding="utf-8")
+        other = [item for item in yaml.safe_load_all(text) if item and "helm.sh/hook" not in str(item["metadata"])]
+        self.states = {name: State(name.replace("/", "-"), rendered, other) for name in CASES}
 
     def run(self) -> None:
         """Make all states, judge them side by side; those that everybody would see come last, one at a time."""
@@ -91,6 +93,8 @@ class Cases:
 
     def _verify(self, fault: Fault, state: State) -> Json:
         options = {"monitor_namespace": state.monitor, "agent_namespaces": [state.agents], **fault.params}
+        if state.orchestrator_objects:
+            options["orchestrator_namespace"] = state.orchestrator
         checked = ArgumentSpecValidator(verification.ARGUMENT_SPEC).validate(options)
         assert not checked.error_messages, checked.error_messages
         access = self.maker.limited_user(self.kubeconfig, state.agents) if fault.limited else self.kubeconfig
@@ -102,7 +106,7 @@ class Cases:
         path = f"/api/v1/namespaces/{kept.agents}/secrets/discord-secrets"
         kind = "application/merge-patch+json"
         self._unless_gone("PATCH", path, {"metadata": {"finalizers": None}}, kind=kind)
-        for kind in ("ClusterRole", "ClusterRoleBinding", "Node", "Namespace"):
+        for kind in ("ClusterRole", "ClusterRoleBinding", "Node", "CustomResourceDefinition", "Namespace"):
             for item in self.maker.api.items(states.PATHS[kind], labelSelector=f"{LABEL}=true")[0]:
                 if item["metadata"]["name"].startswith(states.PREFIX + "-"):
                     self._unless_gone("DELETE", f"{states.PATHS[kind]}/{item['metadata']['name']}")

@@ -13,7 +13,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._suppression
 
 import states
 from planted import ELSEWHERE, FAULTS, GOOD
-from states import TOKEN, WEBHOOK
+from states import API_KEY, TOKEN, WEBHOOK
 
 testinfra_hosts = ["local://"]
 
@@ -70,6 +70,7 @@ def test_no_result_holds_a_value_of_a_secret(cases):
     text = json.dumps(cases.results)
     assert TOKEN not in text
     assert WEBHOOK.rsplit("/", 1)[1] not in text
+    assert API_KEY not in text
 
 
 def test_the_api_server_refuses_a_pod_security_level_that_does_not_exist(cases):
