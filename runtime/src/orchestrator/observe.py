@@ -76,7 +76,7 @@ def observe(job: Obj, pods: list[Obj], agent: str, *, was: Phase, said: str, age
             return Observation(
                 Phase.PENDING, "JobCreated", "The Job is made, and its pod is on its way.", result, again_s=NO_POD_S
             )
-        sentence = "The Job has no pod: a quota or an admission rule refuses it; the Events of the Job say which."
+        sentence = "The Job has no pod yet: a quota or an admission rule may refuse it; the Events of the Job say so."
         return Observation(Phase.PENDING, "PodRefused", sentence, result)
     reason, sentence = _waiting(pod)
     return Observation(Phase.PENDING, reason, sentence, result)
