@@ -360,6 +360,15 @@ def test_an_agent_that_ran_never_waits_again():
     assert observe(job(), [], "agent", was=Phase.RUNNING, said="", age_s=99).phase is Phase.RUNNING
 
 
+def test_what_a_pod_was_waiting_for_is_remembered():
+    """Issue 8.7: at a deadline the pod goes before the Job has failed."""
+    kept = observe(job(), [], "agent", was=Phase.PENDING, said="No node.", age_s=99, because="Unschedulable")
+    assert (kept.reason, kept.sentence) == ("Unschedulable", "No node.")
+    assert (
+        observe(job(), [], "agent", was=Phase.PENDING, said="x", age_s=1, because="JobCreated").reason == "JobCreated"
+    )
+
+
 def test_an_eviction_is_remembered():
     """Issue 8.7: the evicted pod is often gone before its Job has failed; what it said last is the reason."""
     going = observe(job(), [pod({"running": {}}, conditions=[DISRUPTED])], "agent", was=Phase.RUNNING, said="", age_s=1)

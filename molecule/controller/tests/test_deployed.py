@@ -96,7 +96,9 @@ def test_the_rights_of_the_role_suffice(cluster, ask, watched):
     told = ask(f"/api/v1/pm/tasks/{name}")[1]["data"]
     assert (told["phase"], told["pull_request_url"]) == ("Succeeded", status["pullRequestUrl"])
     events = [e["reason"] for e in cluster.objects("events", NAMESPACE) if e["involvedObject"]["name"] == name]
-    assert sorted(events) == ["JobCompleted", "JobCreated"]
+    # A busy machine may add what the run waited for; each is told once all the same.
+    assert {"JobCompleted", "JobCreated"} <= set(events)
+    assert len(events) == len(set(events))
     cluster.until(lambda: not cluster.objects("jobs", NAMESPACE), "the Job is removed with a delay of 0")
     assert not [c for c in cluster.objects("configmaps", NAMESPACE) if c["metadata"]["name"] == status["configmapName"]]
     assert cluster.get("persistentvolumeclaim", "workspace-watched", NAMESPACE)

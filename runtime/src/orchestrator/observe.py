@@ -38,6 +38,7 @@ IMAGE_TROUBLE = (
     "RegistryUnavailable",
     "ImageInspectError",
 )
+OF_A_POD = ("Unschedulable", "ImageMissing", "ContainerRefused", "PodStarting")  # reasons that only a pod gives
 START_TROUBLE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
 
@@ -54,7 +55,15 @@ class Observation(NamedTuple):
 
 
 def observe(
-    job: Obj, pods: list[Obj], agent: str, *, was: Phase, said: str, age_s: float, disrupted: str = ""
+    job: Obj,
+    pods: list[Obj],
+    agent: str,
+    *,
+    was: Phase,
+    said: str,
+    age_s: float,
+    disrupted: str = "",
+    because: str = "",
 ) -> Observation:
     """Read a Job and its pods. `was` and `said` are phase and sentence known so far: an agent that ran never goes back
     to Pending, and a deadline's sentence repeats what the run was waiting for. `age_s`: age of the Job.
@@ -79,14 +88,20 @@ def observe(
     if was is Phase.RUNNING or _has_run(pod, agent):
         return Observation(Phase.RUNNING, "JobStarted", "The agent is at work.", result, disruption=disruption)
     if pod is None:
-        if age_s < NO_POD_S:
-            return Observation(
-                Phase.PENDING, "JobCreated", "The Job is made, and its pod is on its way.", result, again_s=NO_POD_S
-            )
-        sentence = "The Job has no pod yet: a quota or an admission rule may refuse it; the Events of the Job say so."
-        return Observation(Phase.PENDING, "PodRefused", sentence, result)
+        return _without_pod(result, said=said, because=because, age_s=age_s)
     reason, sentence = _waiting(pod)
     return Observation(Phase.PENDING, reason, sentence, result, disruption=disruption)
+
+
+def _without_pod(result: dict[str, str], *, said: str, because: str, age_s: float) -> Observation:
+    if because in OF_A_POD:
+        # Its time is up: the pod goes before the Job says so, and what it was waiting for is still the reason.
+        return Observation(Phase.PENDING, because, said, result)
+    if age_s < NO_POD_S:
+        sentence = "The Job is made, and its pod is on its way."
+        return Observation(Phase.PENDING, "JobCreated", sentence, result, again_s=NO_POD_S)
+    sentence = "The Job has no pod yet: a quota or an admission rule may refuse it; the Events of the Job say so."
+    return Observation(Phase.PENDING, "PodRefused", sentence, result)
 
 
 def _waiting(pod: Obj) -> tuple[str, str]:

@@ -333,6 +333,7 @@ class _Attempt:
             said=str(self._status.get("message") or "") if was is Phase.PENDING else "",
             age_s=self._seconds_since(job["metadata"].get("creationTimestamp")),
             disrupted=sentence_of(self._status, DISRUPTED),
+            because=reason_of(self._status, "Pending"),
         )
         more = [Mark(DISRUPTED, holds=True, reason="Evicted", sentence=seen.disruption)] if seen.disruption else []
         told: dict[str, Any] = {k: v for k, v in seen.result.items() if k in RESULT_FIELDS[self._kind]}
