@@ -228,27 +228,24 @@ def peer_mb_s(argv: t.Sequence[str | Path], size_mb: float, env: t.Mapping[str, 
     return size_mb / used
 
 
-def ccusage(folder: Path) -> Path | None:
-    """The peer's program out of the package registry; None, said, when it cannot be had."""
+def ccusage() -> Path | None:
+    """The peer's program out of the package registry, kept for the next time; None, said, when it cannot be had."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orchestrator-platform"
+    folder = cache / "bench" / CCUSAGE.replace("@", "-")
+    program = folder / "node_modules" / ".bin" / "ccusage"
+    if program.exists():
+        return program
     if shutil.which("npm") is None:
         say("npm is not installed: no figure of ccusage")
         return None
-    command: list[str | Path] = [
-        "npm",
-        "install",
-        "--silent",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        folder / "npm",
-        CCUSAGE,
-    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    command: list[str | Path] = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, CCUSAGE]
     try:
         call(command, env=environment(), timeout_s=180)
     except BenchError:
         say("ccusage cannot be installed: no figure of it")
         return None
-    return folder / "npm" / "node_modules" / ".bin" / "ccusage"
+    return program
 
 
 def measure(folder: Path, options: argparse.Namespace) -> list[Figure]:
@@ -272,7 +269,7 @@ def measure(folder: Path, options: argparse.Namespace) -> list[Figure]:
     jq = usage = None
     if shutil.which("jq"):
         jq = median([peer_mb_s(["jq", "-c", JQ, big], size_mb, environment()) for _ in range(1)])
-    program = ccusage(folder)
+    program = ccusage()
     if program is not None:
         env = environment(CLAUDE_CONFIG_DIR=str(config), LOG_LEVEL="0")
         argv: list[str | Path] = [program, "daily", "--json", "--offline"]

@@ -33,13 +33,32 @@ def expected_of(seed: int, cycles: Iterable[int]) -> Told:
 
 
 def arrived_of(messages: list[Json], sessions: set[str]) -> Told:
-    """(session, marker) of every embed of these sessions, in the order of arrival."""
+    """(session, marker) of every event of these sessions, in the order of arrival; events may share an embed."""
     embeds = [embed for message in messages for embed in message["embeds"] if session_of(embed) in sessions]
-    return [(session_of(embed), MARKER.search(json.dumps(embed, ensure_ascii=False))[0]) for embed in embeds]
+    return [
+        (session_of(embed), marker)
+        for embed in embeds
+        for marker in dict.fromkeys(MARKER.findall(json.dumps(embed, ensure_ascii=False)))
+    ]
 
 
-def told_and_arrived(cluster: Cluster, discord: FakeDiscord, agent_pod: Json) -> tuple[Told, Told]:
-    """What the agent of a running pod has begun to write, and what has arrived of it."""
+def urgent_of(seed: int, cycles: Iterable[int]) -> set[str]:
+    """Markers of the errors: they may arrive ahead of what was written before them."""
+    return {line.marker for cycle in cycles for line in story(seed, SESSIONS, cycle=cycle) if line.urgent}
+
+
+def in_turn(once: Told, told: Told, urgent: set[str]) -> bool:
+    """Whether what arrived is the beginning of what was written, errors and the rest each for themselves."""
+    for wanted in (True, False):
+        arrived, written = ([row for row in rows if (row[1] in urgent) is wanted] for rows in (once, told))
+        if arrived != written[: len(arrived)]:
+            return False
+    return True
+
+
+def told_and_arrived(cluster: Cluster, discord: FakeDiscord, agent_pod: Json) -> tuple[Told, Told, set[str]]:
+    """What the agent of a running pod has begun to write, what has arrived of it, and which of the markers are errors."""
     told = json.loads(cluster.execute(agent_pod, "agent", "cat", "/home/agent/.claude/expected.json"))
     expected = expected_of(told["seed"], told["cycles"])
-    return expected, arrived_of(discord.messages(), {session for session, _marker in expected})
+    arrived = arrived_of(discord.messages(), {session for session, _marker in expected})
+    return expected, arrived, urgent_of(told["seed"], told["cycles"])

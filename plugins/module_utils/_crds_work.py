@@ -128,13 +128,14 @@ class Crds:
 
     # -- absent -------------------------------------------------------------------------------------------------------
 
-    def objects(self) -> list[Item]:
-        """Every object of the kinds, in all namespaces."""
+    def objects(self, namespaces: Iterable[str] | None = None) -> list[Item]:
+        """Every object of the kinds, in these namespaces or in all."""
+        within = None if namespaces is None else set(namespaces)
         found = []
         for definition in self._definitions:
             kind, path = definition["spec"]["names"]["kind"], objects_path(definition)
             found += [_item(kind, path, obj) for obj in self._items(path)]
-        return found
+        return [item for item in found if within is None or item.namespace in within]
 
     def claims(self, runs: list[Item], namespaces: Iterable[str]) -> list[Item]:
         """Workspace claims: those of a run's service, and those labelled as the controller's."""

@@ -44,6 +44,10 @@ options:
         deleted run's service go in the run's namespace. Without it every claim is kept.
     type: list
     elements: str
+  namespaces:
+    description: Namespaces whose objects are deleted. Without it those of all namespaces are. Not for the other states.
+    type: list
+    elements: str
   finalizers:
     description:
       - Finalizers that are taken off an object that is still there after O(wait_timeout), since no controller is left
@@ -124,6 +128,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "emptied", "absent"], "default": "present"},
     "take_over": {"type": "list", "elements": "str", "default": ["helm"]},
     "claims_in": {"type": "list", "elements": "str"},
+    "namespaces": {"type": "list", "elements": "str"},
     "finalizers": {"type": "list", "elements": "str", "default": FINALIZERS},
     "wait_timeout": {"type": "int", "default": 60},
 }
@@ -152,7 +157,7 @@ def present(crds: Crds, params: dict[str, Json], *, check_mode: bool) -> dict[st
 
 def gone(crds: Crds, params: dict[str, Json]) -> dict[str, Json]:
     """List, delete the objects, then the CRDs if they are to go too."""
-    runs = crds.objects()
+    runs = crds.objects(params.get("namespaces"))
     claims = [] if params["claims_in"] is None else crds.claims(runs, params["claims_in"])
     live = crds.live()
     crds.remove(runs, params["finalizers"])
@@ -172,6 +177,8 @@ def gone(crds: Crds, params: dict[str, Json]) -> dict[str, Json]:
 def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[str, Json]:
     """Read, compare, apply; or list and delete."""
     check_definitions(params["definitions"])
+    if params.get("namespaces") is not None and params["state"] != "emptied":
+        raise PlatformError("namespaces only goes with state emptied: a CRD is there for all namespaces or for none.")
     crds = Crds(cluster, params["definitions"], wait_s=params["wait_timeout"], dry_run=check_mode)
     if params["state"] == "present":
         return present(crds, params, check_mode=check_mode)

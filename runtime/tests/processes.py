@@ -86,6 +86,7 @@ class Discord:
         self.base = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.base}/api/v10"
         self.webhook_url = f"{self.api}/webhooks/1/{TOKEN}"
+        self.forum_url = f"{self.api}/webhooks/500000001/{TOKEN}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -105,6 +106,11 @@ class Discord:
     def texts(self) -> list[str]:
         """The descriptions in order."""
         return [embed.get("description", "") for embed in self.embeds()]
+
+    def thread_names(self) -> dict[str, str]:
+        """Names of the threads by id, in the order they were opened."""
+        with self.fake.guild.lock:
+            return {thread: self.fake.guild.channels[thread] for thread in self.fake.guild.threads}
 
     def has(self, text: str) -> bool:
         """Whether any embed holds the text."""
@@ -170,6 +176,7 @@ class Watcher(Program):
             "RATE_LIMIT": "50",
             "PARITY_MODE": "true",
             "SESSION_SUMMARY": "false",
+            "PRESSURE_SECONDS": "86400",  # tests of order: what is urgent does not go ahead because a machine is slow
         }
         self.env = settings | {"DISCORD_WEBHOOK_URL": webhook_url} | env
         super().__init__("watch", env=self.env, log=home / "watcher.log", prefix=prefix)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from processes import wait_for
 
 from discord_monitor.parsing import ParseError, parse_head, parse_row
+from discord_monitor.rows import RowSplitter
 from discord_monitor.sifting import is_dull
-from discord_monitor.transcript import RowSplitter
 
 ODDITIES = list(oddities())
 

@@ -36,6 +36,7 @@ def answer(status, body=None, **headers):
         (answer(401, {"code": 50027}), Verdict.GONE),
         (answer(403, {"code": 50027}), Verdict.GONE),
         (answer(404), Verdict.GONE),
+        (answer(404, {"code": 10003}), Verdict.FAILED),
         (answer(403), Verdict.FAILED),
         (answer(429, {"retry_after": 1.5}), Verdict.LIMITED),
         (answer(400, {"code": 50035}), Verdict.REFUSED),
@@ -74,7 +75,7 @@ def test_waits_are_what_discord_asks_for(given_answer, wait_s):
 def test_a_400_about_the_webhook_says_what_to_do():
     """DM-A01: a forum channel without a thread is the webhook's fault, no message's."""
     judged = judge(answer(400, {"code": 220001, "message": "foreign text"}))
-    assert "thread_id" in judged.reason
+    assert "DISCORD_THREAD_ID" in judged.reason
     assert "foreign" not in judged.reason
     assert judged.wait_s == 60.0
 
@@ -237,6 +238,14 @@ def test_configured_secrets_never_pass(text, secret):
     url = f"http://h/api/webhooks/1/{secret}"
     redact = Redactor(webhook_literals(url))
     assert secret not in redact(f"{text}{url}{text}{secret}{text}").replace(text, "")
+
+
+@given(st.text(AWKWARD), st.sampled_from(SECRETS), st.text(AWKWARD))
+def test_secrets_are_found_in_any_surroundings(before, secret, after):
+    """Issue 7.9, DM-149: whatever stands around it, apart by a space; redacting again changes nothing; nothing is raised."""
+    out = Redactor(guess=True)(f"{before} {secret} {after}")
+    assert secret not in out
+    assert Redactor(guess=True)(out) == out
 
 
 def test_secret_type_is_masked():

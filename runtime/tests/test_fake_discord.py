@@ -71,6 +71,36 @@ def test_unknown_webhook_and_wrong_token(discord):
     assert (status, body["code"]) == (401, 50027)
 
 
+def test_a_text_channel_refuses_to_open_a_thread(discord):
+    """Issue 7.3: Discord's own rule; a thread that is there may be used."""
+    assert post(discord, {"content": "x", "thread_name": "new"})[1]["code"] == 220003
+    status, message = post(discord, {"content": "x"}, query="?wait=true&thread_id=77")
+    assert (status, message["channel_id"]) == (200, "77")
+
+
+def test_a_forum_takes_messages_in_threads_only(discord):
+    """Issue 7.3: a name opens one, whose id is that of the first message; an id goes on with it; both or none is refused."""
+    forum = f"500000001/{TOKEN}"
+    assert post(discord, {"content": "x"}, hook=forum)[1]["code"] == 220001
+    assert post(discord, {"content": "x", "thread_name": "n" * 101}, hook=forum)[1]["code"] == 50035
+    _status, first = post(discord, {"content": "x", "thread_name": "new"}, hook=forum)
+    assert first["channel_id"] == first["id"]
+    query = f"?wait=true&thread_id={first['id']}"
+    assert post(discord, {"content": "y"}, hook=forum, query=query)[1]["channel_id"] == first["id"]
+    assert post(discord, {"content": "y", "thread_name": "new"}, hook=forum, query=query)[1]["code"] == 220002
+    assert get(f"{discord.base}/stats")[1]["threads"] == {first["id"]: "9500000001"}
+
+
+def test_a_thread_that_is_deleted_is_unknown(discord):
+    forum = f"500000001/{TOKEN}"
+    _status, first = post(discord, {"content": "x", "thread_name": "new"}, hook=forum)
+    url = f"{discord.api}/channels/{first['id']}"
+    assert get(url, method="DELETE", headers={"Authorization": "Bot t"})[0] == 200
+    query = f"?wait=true&thread_id={first['id']}"
+    status, body = post(discord, {"content": "y"}, hook=forum, query=query)
+    assert (status, body["code"]) == (404, 10003)
+
+
 def test_bucket_gives_headers_and_429(discord):
     discord.control(bucket=[2, 3600])
     assert [post(discord, {"content": "x"})[0] for _ in range(3)] == [200, 200, 429]

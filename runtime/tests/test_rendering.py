@@ -151,6 +151,8 @@ def test_cut_is_short_enough_and_whole(text, limit):
 class Item(NamedTuple):
     embed: embeds.Embed | None
     alone: bool = False
+    urgent: bool = False
+    thread: str = ""
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(1, 6000), st.booleans()), max_size=60), st.integers(1, 10))
@@ -158,15 +160,52 @@ def test_batches_keep_order_and_limits(sizes, most):
     """DM-A33, DM-A34: nothing dropped, order kept, at most `most` embeds and 6,000 characters a message."""
     items = [Item(None if size is None else embeds.Embed(description="x" * size), alone) for size, alone in sizes]
     made = list(batches(items, max_embeds=most))
-    assert [item for batch in made for item in batch] == items
+    assert [item for batch in made for item in batch.items] == items
     for batch in made:
-        shown_items = [item for item in batch if item.embed is not None]
+        shown_items = [item for item in batch.items if item.embed is not None]
+        assert batch.embeds == [item.embed for item in shown_items]
         assert len(shown_items) <= most
         assert sum(embeds.size(item.embed) for item in shown_items) <= embeds.MAX_TOTAL
         assert len(shown_items) == 1 or not any(item.alone for item in shown_items)
 
 
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 2500), st.booleans(), st.booleans()), max_size=40))
+def test_batches_under_pressure_share_embeds(given_items):
+    """Issue 7.2: every text arrives whole and in order; what is urgent stays apart; fewer messages, never more."""
+    items = [
+        Item(embeds.Embed(title=title, description=f"<{number}>" + "x" * size), urgent=urgent, thread="t" * other)
+        for number, (title, size, urgent, other) in enumerate(given_items)
+    ]
+    made = list(batches(items, max_embeds=10, merges=lambda: True))
+    assert [item for batch in made for item in batch.items] == items
+    shown = "".join(embed["description"].replace("\n", "") for batch in made for embed in batch.embeds)
+    assert shown == "".join(item.embed["description"] for item in items)
+    for batch in made:
+        assert len({item.thread for item in batch.items}) == 1
+        assert len(batch.embeds) <= 10
+        assert sum(map(embeds.size, batch.embeds)) <= embeds.MAX_TOTAL
+        assert all(item.embed in batch.embeds for item in batch.items if item.urgent)
+    assert len(made) <= len(list(batches(items, max_embeds=10)))
+
+
+def test_shared_embed_keeps_every_command():
+    """Issue 7.2: the wide field of each event stands below its text; running figures are the latest ones."""
+
+    def use(number):
+        fields = [
+            {"name": "Command", "value": f"```\nrun {number}\n```", "inline": False},
+            {"name": "Tool uses", "value": str(number), "inline": True},
+        ]
+        return embeds.Embed(description="⚡ **Bash**", fields=fields, color=1, timestamp=f"2026-01-01T00:00:0{number}Z")
+
+    both = embeds.joined(embeds.joined(use(1), use(2)), use(3))
+    assert both["description"].count("⚡ **Bash**") == 3
+    assert [f"run {number}" in both["description"] for number in (1, 2, 3)] == [True] * 3
+    assert [field["value"] for field in both["fields"]] == ["3"]
+    assert embeds.joined(use(1), {**use(2), "color": 2}) is None
+
+
 def test_batches_are_lazy_and_bounded():
     """Rows that show nothing do not pile up."""
     endless = iter(lambda: Item(None), None)
-    assert len(next(batches(endless, max_embeds=10))) <= 500
+    assert len(next(batches(endless, max_embeds=10)).items) <= 500

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import row
 
-from discord_monitor.filters import shows
+from discord_monitor.filters import is_urgent, shows
 from discord_monitor.parsing import SILENT_TYPES, ParseError, parse_row
+from discord_monitor.rows import RowSplitter
 from discord_monitor.settings import Filters
-from discord_monitor.sifting import is_dull, is_silent
-from discord_monitor.transcript import RowSplitter
+from discord_monitor.sifting import is_dull, is_silent, may_be_urgent
 from platform_demo.story import story
 
 EVERYTHING = Filters(include_tools=("Bash", "Read", "Task"), include_patterns=("",), min_stdout_chars=0)
@@ -59,6 +59,42 @@ def test_what_is_dull_says_nothing(content, spaced):
     data = encoded(content, spaced=spaced)
     assert not (is_dull(data) and says_something(data, parity_mode=False))
     assert not (is_silent(data) and says_something(data, parity_mode=True))
+
+
+URGENT_ROWS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["user", "system", "tool_result", "assistant"])},
+    optional={
+        "subtype": st.sampled_from(["permission_request", "other"]),
+        "level": st.sampled_from(["error", "info"]),
+        "content": st.sampled_from(["", "x"]),
+        "message": MESSAGE
+        | st.fixed_dictionaries(
+            {
+                "content": st.just(
+                    [{"type": "tool_use", "name": "AskUserQuestion"}, {"type": "tool_use", "name": "Bash"}]
+                )
+            }
+        ),
+        "toolUseResult": OUTCOME,
+    },
+)
+
+
+@given(URGENT_ROWS | USER_ROWS, st.booleans())
+def test_no_urgent_row_is_missed(content, spaced):
+    """Issue 7.2: what is told from the bytes alone finds every row of which parsing says that it is urgent."""
+    data = encoded(content, spaced=spaced)
+    if any(is_urgent(event) for event in parse_row(data).events):
+        assert may_be_urgent(data)
+
+
+def test_progress_is_not_taken_for_urgent():
+    """Issue 7.2: otherwise the whole backlog would be parsed in search of an error."""
+    rows = [line.row for line in story(1, 2)]
+    worth_a_look = [row for row in rows if may_be_urgent(encoded(row))]
+    urgent = [row for row in rows if any(is_urgent(event) for event in parse_row(encoded(row)).events)]
+    assert urgent
+    assert worth_a_look == urgent
 
 
 @given(st.lists(RESULT, min_size=1, max_size=2), OUTCOME)

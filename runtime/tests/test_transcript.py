@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from discord_monitor import rows as splitting
 from discord_monitor import transcript
 from discord_monitor.cursor import Place, Remembered, SeenTable, Store, fingerprint, outage_limit_s
+from discord_monitor.rows import RowSplitter
 from discord_monitor.stats import Stats
-from discord_monitor.transcript import RowSplitter, Transcripts, candidate_roots
+from discord_monitor.transcript import Transcripts, candidate_roots
 
 
 def follow(workspace, *, home="/nowhere", places=None, started=0.0, lookback_s=3600.0):
@@ -56,8 +58,8 @@ def test_lines_are_the_same_however_they_are_cut(lines, data):
 
 
 def test_oversize_line_takes_bounded_memory(monkeypatch):
-    monkeypatch.setattr(transcript, "MAX_ROW_BYTES", 100)
-    monkeypatch.setattr(transcript, "HEAD_BYTES", 10)
+    monkeypatch.setattr(splitting, "MAX_ROW_BYTES", 100)
+    monkeypatch.setattr(splitting, "HEAD_BYTES", 10)
     splitter = RowSplitter(5, never)
     rows = [row for _ in range(50) for row in splitter.feed(b"0123456789" * 3)]
     rows += splitter.feed(b"end\nnext\n")

@@ -72,7 +72,7 @@ def markers(discord):
 def in_process(home, **env):
     """A watcher in this process, not yet running, and its stop."""
     settings = {"WORKSPACE_PATH": str(home / ".claude"), "STATE_PATH": str(home / "state"), "PARITY_MODE": "true"}
-    settings |= {"SESSION_SUMMARY": "false"}
+    settings |= {"SESSION_SUMMARY": "false", "PRESSURE_SECONDS": "86400"}
     stop, redactor = Stop(), Redactor()
     log = Log("watcher", threshold="error", redact=redactor)
     return InProcess(watcher_settings(settings | env), stop=stop, log=log, redactor=redactor), stop
@@ -571,6 +571,169 @@ def test_replaced_file_is_read_anew(watch, session, discord, home):
     assert len(discord.embeds()) == 3
 
 
+def failing_row(text):
+    """A tool's result that is an error."""
+    block = {"type": "tool_result", "content": text, "is_error": True}
+    return plain("") | {"type": "user", "message": {"content": [block]}}
+
+
+def asking_row(text):
+    """What a hook of the agent writes when a person is asked."""
+    return plain("") | {"type": "system", "subtype": "permission_request", "content": text}
+
+
+def long_row(number):
+    """Progress that shares no embed with its neighbours: two of them are too long for one."""
+    return plain(f"{'x' * 2500} row {number}")
+
+
+def numbers(discord, *, urgent):
+    """The numbers at the end of what arrived, of the urgent rows or of the others, as they came."""
+    embeds = [embed for embed in discord.embeds() if ("title" in embed) is urgent]
+    return [int(embed["description"].replace("`", "").split()[-1]) for embed in embeds]
+
+
+def test_urgent_rows_go_ahead_of_a_backlog(watch, session, discord):
+    """Issue 7.2: requests and errors first, 20 between two other messages; order within a class kept; all of it once."""
+    urgent = range(5, 151, 5)
+    rows = [long_row(number) for number in range(151)]
+    for number in urgent:
+        rows[number] = (failing_row if number % 10 else asking_row)(f"row {number}")
+    session.append(*rows)
+    watcher = watch(BATCH_SIZE="5", PRESSURE_SECONDS="0")
+    wait_for(lambda: discord.has("row 149"), what="the last arrives")
+    wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the cursor is at the end")
+    first = ["title" in embed for embed in discord.embeds()[:35]]
+    assert first[:20] == [True] * 20, "the urgent ones did not go first"
+    assert sum(first) == len(urgent)
+    assert numbers(discord, urgent=True) == list(urgent)
+    assert numbers(discord, urgent=False) == [number for number in range(151) if number not in urgent]
+    assert watcher.metric("ahead_total") == len(urgent)
+    assert watcher.metric("errors_total") == sum(1 for number in urgent if number % 10)
+
+
+def test_an_error_written_meanwhile_does_not_wait(watch, session, discord, home):
+    """Issue 7.2: an error written while a backlog is worked off is the next message, though its session is a new one."""
+    session.append(*(long_row(number) for number in range(200)))
+    watch(BATCH_SIZE="1", RATE_LIMIT="2", PRESSURE_SECONDS="0")
+    wait_for(lambda: discord.has("row 2"), what="the backlog is being worked off")
+    Session(home, "session-2").append(failing_row("it broke 1"))
+    wait_for(lambda: discord.has("it broke 1"), what="the error arrives")
+    assert not discord.has("row 190"), "the backlog was gone: the test proves nothing"
+    shown = next(embed for embed in discord.embeds() if "it broke" in embed["description"])
+    assert "ahead of earlier events" in shown["footer"]["text"]
+
+
+def test_what_went_ahead_is_not_repeated_after_a_kill(watch, session, discord, home):
+    """Issue 7.2, DM-A01: rows without ids, shown ahead, the watcher killed: remembered beside the cursor; figures too."""
+    session.append(*(long_row(number) for number in range(40)), failing_row("it broke 1"), long_row(40))
+    first = watch(BATCH_SIZE="1", RATE_LIMIT="2", PRESSURE_SECONDS="0")
+    wait_for(lambda: remembered(home).get("ahead"), what="it is remembered that the error went ahead")
+    assert discord.has("it broke 1")
+    assert not discord.has("row 39"), "the backlog was gone: the test proves nothing"
+    first.kill()
+    discord.let_finish()
+    second = watch(PRESSURE_SECONDS="0")
+    wait_for(lambda: discord.has("row 40"), what="the rest arrives")
+    wait_for(lambda: second.health()[1]["backlog_bytes"] == 0, what="the cursor is at the end")
+    assert numbers(discord, urgent=True) == [1]
+    assert second.metric("errors_total") == 1
+    wait_for(lambda: not remembered(home)["ahead"], what="what is passed is forgotten")
+
+
+def remembered(home):
+    """The cursor file; empty while there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        return json.loads((home / "state" / "cursor.json").read_text())
+    return {}
+
+
+def test_under_pressure_messages_hold_more(watch, session, discord):
+    """Issue 7.2: 300 short texts would take 30 messages of ten embeds; sharing embeds they take a tenth of that."""
+    texts = [f"word{number:04d}" for number in range(300)]
+    session.append(*(plain(text) for text in texts))
+    watcher = watch(PRESSURE_SECONDS="0")
+    wait_for(lambda: discord.has(texts[-1]), what="all arrive")
+    wait_for(lambda: watcher.health()[1]["backlog_bytes"] == 0, what="the cursor is at the end")
+    assert "".join(discord.texts()).replace("💭 ", "").split() == texts
+    assert len(discord.messages()) <= 3
+    assert discord.answered(400) == 0
+    assert watcher.metric("shared_total") == 300 - len(discord.embeds())
+
+
+LONG_ROWS = 12
+
+
+@pytest.fixture
+def outage(watch, session, discord):
+    """A watcher that cannot deliver and knows what waits: twelve rows, all of them looked at."""
+    discord.control(mode="error")
+    session.append(*(plain(f"row {number} " + "x" * 30_000) for number in range(LONG_ROWS)))
+    watcher = watch(BATCH_SIZE="1")
+    wait_for(lambda: watcher.metric("retries_total") >= 3, what="Discord is away")
+    return watcher
+
+
+def dropped(discord):
+    """How many rows the channel was told are dropped."""
+    return sum(int(embed["title"].split()[0]) for embed in discord.embeds() if "rows dropped" in embed.get("title", ""))
+
+
+@pytest.mark.parametrize("how", ["truncated", "replaced", "removed"])
+def test_what_vanishes_in_an_outage_is_dropped_by_number(outage, session, discord, how):
+    """Issue 7.2: the very last resort: the transcript was the queue, and its owner took it away; rows are never just gone."""
+    if how == "truncated":
+        os.truncate(session.path, 0)
+    elif how == "replaced":
+        session.path.with_suffix(".new").write_bytes(b"")
+        session.path.with_suffix(".new").replace(session.path)
+    else:
+        session.path.unlink()
+    discord.control(mode="ok")
+    wait_for(lambda: dropped(discord), what="the loss is said")
+    shown = sum("row " in text for text in discord.texts())
+    assert shown + dropped(discord) == LONG_ROWS
+    assert outage.metric("rows_dropped_total") == dropped(discord)
+
+
+def test_what_vanishes_while_the_watcher_restarts_is_dropped_by_number(outage, watch, session, discord, home):
+    """Issue 7.2, D8: the outage has the watcher restarted, and the transcript goes meanwhile: the cursor file knows."""
+    wait_for(lambda: [p for p in remembered(home)["places"].values() if p[5] == LONG_ROWS], what="the backlog is noted")
+    outage.kill()
+    discord.let_finish()
+    session.path.unlink()
+    Session(home, "session-2").say("after")
+    discord.control(mode="ok")
+    watch()
+    wait_for(lambda: dropped(discord), what="the loss is said")
+    assert dropped(discord) == LONG_ROWS
+
+
+def test_a_loss_that_could_not_be_told_is_told_later(watch, home, discord):
+    """Issue 7.2: what no transcript can tell again survives a restart."""
+    watch().stop()
+    content = remembered(home) | {"untold": [5000, 7]}
+    (home / "state" / "cursor.json").write_text(json.dumps(content))
+    watch()
+    wait_for(lambda: dropped(discord) == 7, what="the loss is said")
+    wait_for(lambda: remembered(home)["untold"] == [0, 0], what="it is told once")
+
+
+def test_a_summary_that_could_not_be_told_is_told_later(watch, session, discord):
+    """Issue 7.2, 7.4: the end came in an outage; the next end sums up what was shown before."""
+    watcher = watch(SESSION_SUMMARY="true")
+    session.append(row("one", timestamp="2026-01-01T00:00:00.000Z"), row("two", timestamp="2026-01-01T01:02:03.000Z"))
+    wait_for(lambda: discord.has("two"), what="both arrive")
+    discord.control(mode="error")
+    watcher.stop()
+    discord.let_finish()
+    discord.control(mode="ok")
+    watch(SESSION_SUMMARY="true").stop()
+    found = [embed for embed in discord.embeds() if embed.get("title") == "🏁 session summary"]
+    assert len(found) == 1
+    assert {field["name"]: field["value"] for field in found[0]["fields"]}["Duration"] == "1 h 02 min"
+
+
 def test_rows_removed_before_they_were_shown_are_owned_up_to(watch, session, discord):
     """DM-A01: the transcript is the queue; what its owner removes from it is counted, and said in the channel."""
     session.append(*(plain(f"Starting {number} " + "x" * 30_000) for number in range(20)))
@@ -589,6 +752,68 @@ def test_messages_go_to_the_thread(watch, session, discord):
     assert [message["channel_id"] for message in discord.messages()] == ["777000111222333444"]
     assert probe(watcher)[1]["deleted"] is True
     assert len(discord.messages()) == 1
+
+
+def by_thread(discord):
+    """The texts of each thread, by its name, in the order they came."""
+    names, found = discord.thread_names(), {}
+    for message in discord.messages():
+        texts = [embed.get("description", "").removeprefix("💭 ") for embed in message["embeds"]]
+        found.setdefault(names.get(message["channel_id"], ""), []).extend(texts)
+    return found
+
+
+def test_each_session_has_its_thread(watch, discord, home):
+    """Issue 7.3, DM-208: in a forum channel the first message of a session opens a post, the others go there."""
+    env = {"webhook_url": discord.forum_url, "THREAD_PER_SESSION": "true", "HOSTNAME": "agent-0"}
+    one, two = Session(home, "aaaaaaaa-1"), Session(home, "bbbbbbbb-2")
+    watcher = watch(**env)
+    one.say("one")
+    wait_for(lambda: discord.has("one"), what="the first session's first message arrives")
+    two.say("two")
+    wait_for(lambda: discord.has("two"), what="the second session's first message arrives")
+    watcher.stop()
+    one.append(row("three", session=one.id), row("four", session=two.id), row("five", session=one.id))
+    last = watch(**env, SESSION_SUMMARY="true")
+    wait_for(lambda: discord.has("five"), what="all arrive after a restart")
+    assert by_thread(discord) == {
+        "agent-0 · session aaaaaaaa": ["one", "three", "five"],
+        "agent-0 · session bbbbbbbb": ["two", "four"],
+    }
+    last.stop()
+    ends = [texts[-1].removeprefix("session ") for texts in by_thread(discord).values()]
+    assert ends == ["aaaaaaaa", "bbbbbbbb"], "each summary stands in its session's thread"
+
+
+def test_a_thread_that_was_deleted_is_opened_anew(watch, session, discord):
+    """Issue 7.3: somebody deleted the post: no event is lost, the session goes on in another one."""
+    watch(webhook_url=discord.forum_url, THREAD_PER_SESSION="true")
+    session.say("one")
+    wait_for(lambda: discord.has("one"), what="the first message arrives")
+    discord.fake.guild.delete_channel(next(iter(discord.thread_names())))
+    session.say("two")
+    wait_for(lambda: discord.has("two"), what="the second message arrives")
+    assert list(by_thread(discord).values()) == [["two"]]
+
+
+def test_threads_in_a_channel_that_is_no_forum(watch, session, discord):
+    """Issue 7.3: Discord refuses to open threads there: messages go to the channel, and health says why."""
+    watcher = watch(THREAD_PER_SESSION="true")
+    session.say("one", "two")
+    wait_for(lambda: discord.has("two"), what="both arrive")
+    assert discord.answered(400) == 1
+    status, health = watcher.health()
+    assert (status, "no forum" in health["reason"]) == (200, True)
+    assert discord.thread_names() == {}
+
+
+def test_a_probe_in_a_forum_leaves_no_message(watch, discord):
+    """Issue 7.3: the watcher's own lines have a thread of their own."""
+    watcher = watch(webhook_url=discord.forum_url, THREAD_PER_SESSION="true", HOSTNAME="agent-0")
+    code, answer = probe(watcher)
+    assert (code, answer["deleted"]) == (0, True)
+    assert list(discord.thread_names().values()) == ["agent-0 · watcher"]
+    assert discord.messages() == []
 
 
 def test_refused_embed_does_not_block_the_others(watch, session, discord, monkeypatch):
@@ -808,8 +1033,16 @@ def test_metrics_page(watch, session, discord):
     status, page = get(f"http://127.0.0.1:{watcher.port}/metrics")
     assert status == 200
     names = ("lag_seconds", "backlog_bytes", "messages_delivered_total", "retries_total", "embeds_dropped_total")
-    names += ("parse_errors_total", "cost_dollars_total", 'tokens_total{kind="input"}', "redacted_total")
+    names += (
+        "parse_errors_total",
+        "cost_dollars_total",
+        'tokens_total{kind="input"}',
+        "redacted_total",
+        "rows_dropped_total",
+    )
+    names += ("embeds_delivered_total", "rate_limited_total", "ahead_total", "shared_total", "resident_memory_bytes")
     assert [name for name in names if f"\ndiscord_monitor_{name} " not in page] == []
+    assert watcher.metric("resident_memory_bytes") > 1_000_000
 
 
 def test_sample_agent_settings_are_plain(home):

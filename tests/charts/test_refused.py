@@ -145,6 +145,8 @@ REFUSED_BY_SCHEMA = [
     ("webhook.outageLimitSeconds", 0),
     ("webhook.rateLimit", 51),
     ("webhook.threadId", "thread"),
+    ("webhook.threadPerSession", "yes"),
+    ("webhook.pressureSeconds", -1),
     ("redaction.patterns", "ACME"),
     ("stats.prices.models", [{"model": "m", "input": -1}]),
     ("transcripts.path", "relative"),

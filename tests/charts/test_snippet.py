@@ -31,6 +31,8 @@ ENV_OF_WATCHER = [
     "REDACT_GUESS",
     "REDACT_PATTERNS",
     "DISCORD_THREAD_ID",
+    "THREAD_PER_SESSION",
+    "PRESSURE_SECONDS",
 ]
 BRIDGE_ON = {"inputBridge": {"enabled": True, "fifoPath": "/run/agent-input/fifo"}}
 
@@ -79,6 +81,8 @@ def test_values_of_the_environment():
         "REDACT_GUESS": "true",
         "REDACT_PATTERNS": "[]",
         "DISCORD_THREAD_ID": "",
+        "THREAD_PER_SESSION": "false",
+        "PRESSURE_SECONDS": "10",
     }
 
 
@@ -105,6 +109,8 @@ def test_every_value_is_a_string(case):
         ("webhook.outageLimitSeconds", 5, "OUTAGE_LIMIT_SECONDS", "5"),
         ("webhook.rateLimit", 1, "RATE_LIMIT", "1"),
         ("webhook.threadId", "1234567890123456789", "DISCORD_THREAD_ID", "1234567890123456789"),
+        ("webhook.threadPerSession", True, "THREAD_PER_SESSION", "true"),
+        ("webhook.pressureSeconds", 0, "PRESSURE_SECONDS", "0"),
         ("stats.sessionSummary", False, "SESSION_SUMMARY", "false"),
         ("stats.prices.models", [{"model": "m", "input": 0.5}], "STATS_PRICES", '[{"input":0.5,"model":"m"}]'),
         ("redaction.guess", False, "REDACT_GUESS", "false"),

@@ -78,6 +78,7 @@ def test_state_and_secrets_stay_at_home(names, word):
     "charts/discord-monitor/Chart.yaml", "charts/discord-monitor/values.schema.json", "charts/demo/Chart.yaml",
     "charts/orchestrator/crds/coderun-crd.yaml", "charts/orchestrator/claude-templates/code/hooks/stop-code-pr-creation.sh.hbs",
     "playbooks/site.yml", "playbooks/demo.yml", "playbooks/uninstall.yml", "playbooks/verify.yml", "playbooks/support.yml", "playbooks/agent_secrets.yml", "playbooks/rollback.yml",
+    "playbooks/backup.yml", "playbooks/restore.yml", "playbooks/migrate.yml",
     "requirements/runtime.txt", "requirements/collections.yml", "docs/report.schema.json",
     "roles/kind_cluster/meta/argument_specs.yml", "runtime/Dockerfile", "runtime/requirements.txt",
     "runtime/bin/orchestrator", "runtime/src/orchestrator/reconcile.py", "docs/controller.md", "tools/toolbox",

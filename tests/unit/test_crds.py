@@ -243,6 +243,16 @@ def test_emptied_keeps_the_crds():
     assert len(server.objects) == 5
 
 
+def test_other_namespaces_keep_their_runs():
+    """OR-A16: the runs of a namespace that goes are deleted, those of the namespace that stays are not."""
+    server = with_runs(finalizers=[])
+    assert not run(server, state="emptied", namespaces=["elsewhere"])["changed"]
+    assert len(server.objects) == 6
+    assert [row["name"] for row in run(server, state="emptied", namespaces=["n"])["removed"]] == ["r"]
+    with pytest.raises(PlatformError, match="only goes with state emptied"):
+        run(server, state="absent", namespaces=["n"])
+
+
 def test_a_run_without_a_controller_is_let_go():
     """OR-A16: our finalizers only; one of somebody else is named."""
     server = with_runs(finalizers=["coderuns.orchestrator.io/finalizer"])

@@ -69,7 +69,7 @@
 {{- $botSecrets := list (include "discord-monitor.botSecretName" .) $v.bot.secret.existingName $v.bot.api.existingSecret -}}
 {{- if $v.discord.monitoring.enabled -}}
 {{- include "discord-monitor.validateWebhook" . -}}
-{{- $reserved := list "DISCORD_WEBHOOK_URL" "WORKSPACE_PATH" "POLL_INTERVAL" "BATCH_SIZE" "FILTERS" "STATS_TRACK_COST" "STATS_TRACK_TOKENS" "STATS_TRACK_ERRORS" "PARITY_MODE" "LOG_LEVEL" "HEALTH_PORT" "STATE_PATH" "OUTAGE_LIMIT_SECONDS" "RATE_LIMIT" "SESSION_SUMMARY" "STATS_PRICES" "REDACT_GUESS" "REDACT_PATTERNS" "DISCORD_THREAD_ID" "BOT_TOKEN" "BOT_API_TOKEN" -}}
+{{- $reserved := list "DISCORD_WEBHOOK_URL" "WORKSPACE_PATH" "POLL_INTERVAL" "BATCH_SIZE" "FILTERS" "STATS_TRACK_COST" "STATS_TRACK_TOKENS" "STATS_TRACK_ERRORS" "PARITY_MODE" "LOG_LEVEL" "HEALTH_PORT" "STATE_PATH" "OUTAGE_LIMIT_SECONDS" "RATE_LIMIT" "SESSION_SUMMARY" "STATS_PRICES" "REDACT_GUESS" "REDACT_PATTERNS" "DISCORD_THREAD_ID" "THREAD_PER_SESSION" "PRESSURE_SECONDS" "BOT_TOKEN" "BOT_API_TOKEN" -}}
 {{- include "discord-monitor.validateEnv" (dict "key" "watcher.extraEnv" "env" $v.watcher.extraEnv "reserved" $reserved "secrets" $botSecrets) -}}
 {{- end -}}
 {{- if $v.inputBridge.enabled -}}

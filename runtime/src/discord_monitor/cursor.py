@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 """What the watcher remembers across restarts, below STATE_PATH. Nothing here knows Discord.
 
-`cursor.json` holds, per file, up to where its rows are handed over, and the figures per session; `resting.json` the
+`cursor.json` holds, per file, up to where its rows are handed over, and the figures per session, besides what else no
+transcript can tell again: losses and sessions still to be told of, threads opened; `resting.json` the
 places of files untouched for long, which are many and seldom change; `seen.bin` a bounded table of the rows' ids;
 `outage.json` how many restarts an outage has caused.
 """
@@ -34,20 +35,27 @@ class Place(NamedTuple):
     """How far one file is handed over: all before byte `at`, and `done` embeds of the row that starts there.
 
     `last` is the byte before `at`, -1 when it was not seen: another one there means that the file was rewritten.
+    `size` and `rows` say what was known to stand behind `at` at the last saving: bytes up to `size`, in so many rows.
     """
 
     inode: int
     at: int
     done: int
     last: int = -1
+    size: int = 0
+    rows: int = 0
 
 
 class Remembered(NamedTuple):
-    """The content of the cursor file. `started` is the wall time of the very first start."""
+    """The content of the cursor file. What transcripts can tell again is not in it, only what was made of them."""
 
-    started: float
+    started: float  # wall time of the very first start
     places: dict[str, Place]
     sessions: dict[str, Stats]
+    ahead: Mapping[str, list[int]] = {}  # begins of rows that were handed over before their turn, by path
+    unsummed: tuple[str, ...] = ()  # sessions that were shown and not yet summed up
+    untold: tuple[int, int] = (0, 0)  # bytes and rows that were lost, which the channel was not told yet
+    threads: Mapping[str, str] = {}  # ids of the threads that were opened, by session
 
 
 class Store:
@@ -74,7 +82,7 @@ class Store:
             remembered = _remembered(_load(self.path("cursor.json")))
         except FileNotFoundError:
             return resting  # killed between the first saves of the two files
-        except (OSError, ValueError, TypeError, KeyError) as exc:
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as exc:
             self.problem = f"the cursor file cannot be read ({type(exc).__name__}); a new one is begun"
             return resting
         if resting is None:
@@ -139,10 +147,20 @@ def _remembered(content: Mapping[str, object]) -> Remembered:
         raise ValueError("another schema")
     if not isinstance(started, (int, float)):
         raise TypeError("no start time")
+    ahead, threads = content.get("ahead", {}), content.get("threads", {})
+    unsummed, untold = content.get("unsummed", []), content.get("untold", [0, 0])
+    if not (isinstance(ahead, dict) and isinstance(threads, dict)):
+        raise TypeError("no objects")
+    if not (isinstance(unsummed, list) and isinstance(untold, list)):
+        raise TypeError("no lists")
     return Remembered(
         started=float(started),
         places=_places(content["places"]),
         sessions={session: Stats(*(int(number) for number in stats)) for session, stats in sessions.items()},
+        ahead={path: [int(start) for start in starts] for path, starts in ahead.items()},
+        unsummed=tuple(str(session) for session in unsummed),
+        untold=(int(untold[0]), int(untold[1])),
+        threads={str(session): str(thread) for session, thread in threads.items()},
     )
 
 

@@ -37,15 +37,18 @@ INVALID_WINDOW_S = 600.0
 FREE_INVALID = 10
 INVALID_WAIT_S = 60.0  # between those above FREE_INVALID
 MAX_SLOWDOWN = 50.0  # of the configured rate, while siblings use up a limit that we share with them
-UNKNOWN_WEBHOOK, INVALID_TOKEN = 10015, 50027  # Discord's JSON error codes (developer docs, Opcodes and Status Codes)
-# Those that come with status 400 and are about the place, not the message: every message would be refused.
+# Discord's JSON error codes (developer docs, Opcodes and Status Codes).
+UNKNOWN_CHANNEL, UNKNOWN_WEBHOOK, INVALID_TOKEN = 10003, 10015, 50027
+THREAD_ARCHIVED, THREAD_LOCKED, NO_FORUM = 50083, 160005, 220003
+# Those about the place, not the message: every message would be refused.
 PLACE_PROBLEMS = {
-    10003: "the channel or thread of the webhook does not exist",
-    50083: "the thread is archived",
-    160005: "the thread is locked",
-    220001: "the webhook belongs to a forum channel: add ?thread_id=<id of a post> to DISCORD_WEBHOOK_URL",
+    UNKNOWN_CHANNEL: "the channel or thread of the webhook does not exist",
+    40067: "the forum channel wants a tag on every post, which a webhook of ours does not set: switch that off",
+    THREAD_ARCHIVED: "the thread is archived",
+    THREAD_LOCKED: "the thread is locked",
+    220001: "the webhook belongs to a forum channel: set DISCORD_THREAD_ID to a post, or THREAD_PER_SESSION to true",
     220002: "the webhook belongs to a forum channel and takes a thread_name or a thread_id, not both",
-    220003: "the webhook does not belong to a forum channel: take thread_name out of DISCORD_WEBHOOK_URL",
+    NO_FORUM: "the webhook does not belong to a forum channel, where alone it can open threads",
     220004: "webhooks of this kind cannot post to a forum channel",
 }
 PLACE_WAIT_S = 60.0  # people have to change something in Discord
@@ -68,7 +71,16 @@ class Judged(NamedTuple):
     reason: str = ""
     wait_s: float | None = None
     message_id: str = ""
+    channel_id: str = ""  # where the message stands: a thread is a channel of its own
+    code: int = 0  # Discord's, of a refusal
     invalid: bool = False  # counts towards Discord's ban of the address
+
+
+class Target(NamedTuple):
+    """Where in the webhook's channel a message goes: a thread that is there, a new one, or (both empty) the channel."""
+
+    thread_id: str = ""
+    thread_name: str = ""
 
 
 def judge(answer: Answer) -> Judged:
@@ -77,25 +89,26 @@ def judge(answer: Answer) -> Judged:
     code = content.get("code")
     status = answer.status
     if status in (200, 204):
-        return Judged(Verdict.DELIVERED, wait_s=_pause(answer), message_id=str(content.get("id") or ""))
+        message_id, channel_id = str(content.get("id") or ""), str(content.get("channel_id") or "")
+        return Judged(Verdict.DELIVERED, wait_s=_pause(answer), message_id=message_id, channel_id=channel_id)
     if status == 429:
         return Judged(
             Verdict.LIMITED, "Discord limits the rate", wait_s=_retry_after(answer, content), invalid=True
         )  # fmt: skip
-    if status in (401, 404) or code in (UNKNOWN_WEBHOOK, INVALID_TOKEN):
+    if (status in (401, 404) and code != UNKNOWN_CHANNEL) or code in (UNKNOWN_WEBHOOK, INVALID_TOKEN):
         return Judged(Verdict.GONE, f"the webhook does not exist any more (status {status}, code {_code(code)})")
     if status == 403:
         reason = "Discord forbids the request (status 403)"
         return Judged(Verdict.FAILED, reason, wait_s=FORBIDDEN_WAIT_S, invalid=True)
-    if status in (400, 413):
+    if status in (400, 404, 413):
         return _refused(status, code)
     return Judged(Verdict.FAILED, f"Discord answers with status {status}")
 
 
 def _refused(status: int, code: object) -> Judged:
     problem = PLACE_PROBLEMS.get(code) if isinstance(code, int) else None
-    if problem is not None:
-        return Judged(Verdict.FAILED, f"{problem} (status {status}, code {_code(code)})", wait_s=PLACE_WAIT_S)
+    if isinstance(code, int) and problem is not None:
+        return Judged(Verdict.FAILED, f"{problem} (status {status}, code {code})", wait_s=PLACE_WAIT_S, code=code)
     return Judged(Verdict.REFUSED, f"Discord refuses the message (status {status}, code {_code(code)})")
 
 
@@ -157,19 +170,23 @@ class Webhook:
         self._path = parts.path.rstrip("/")
         self._query = parts.query  # a thread_id, for example
 
-    def post(self, embeds: Sequence[Embed]) -> Judged:
+    def post(self, embeds: Sequence[Embed], target: Target) -> Judged:
         """Post one message and wait for Discord's confirmation. Does not raise for anything the network does."""
-        payload = {"embeds": list(embeds), "allowed_mentions": {"parse": []}}
-        query = "&".join(part for part in (self._query, "wait=true") if part)
+        payload: dict[str, object] = {"embeds": list(embeds), "allowed_mentions": {"parse": []}}
+        if target.thread_name:
+            payload["thread_name"] = target.thread_name
+        thread = f"thread_id={target.thread_id}" if target.thread_id else ""
+        query = "&".join(part for part in (self._query, thread, "wait=true") if part)
         try:
             answer = self._request("POST", f"{self._path}?{query}", json.dumps(payload).encode())
         except TransportError as exc:
             return Judged(Verdict.FAILED, f"Discord cannot be reached: {exc}")
         return judge(answer)
 
-    def delete(self, message_id: str) -> bool:
-        """Delete a message of this webhook; whether it is gone now."""
-        query = f"?{self._query}" if self._query else ""
+    def delete(self, message_id: str, *, thread_id: str = "") -> bool:
+        """Delete a message of this webhook, in a thread where it stands there; whether it is gone now."""
+        parts = (self._query, f"thread_id={thread_id}" if thread_id else "")
+        query = "?" + "&".join(part for part in parts if part) if any(parts) else ""
         try:
             return self._request("DELETE", f"{self._path}/messages/{message_id}{query}", None).status in (204, 404)
         except TransportError:
@@ -192,10 +209,13 @@ class Webhook:
 class Attempt:
     """One `post` in a thread of its own; `result` is None until it is over."""
 
-    def __init__(self, post: Callable[[Sequence[Embed]], Judged], embeds: Sequence[Embed]) -> None:
+    def __init__(
+        self, post: Callable[[Sequence[Embed], Target], Judged], embeds: Sequence[Embed], target: Target
+    ) -> None:
         self.result: Judged | None = None
         self._post = post
         self._embeds = embeds
+        self._target = target
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
         self._thread.start()
 
@@ -208,7 +228,7 @@ class Attempt:
         # Whatever fails here must reach the loop as a failed attempt, or the loop would wait for ever.
         judged = Judged(Verdict.FAILED, "the attempt failed inside the watcher")
         try:
-            judged = self._post(self._embeds)
+            judged = self._post(self._embeds, self._target)
         finally:
             self.result = judged
 

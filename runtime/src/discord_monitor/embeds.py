@@ -102,6 +102,27 @@ def fitted(embed: Embed) -> Embed:
     return out
 
 
+def joined(one: Embed, two: Embed) -> Embed | None:
+    """Two embeds of the same looks as one, with both texts whole; None when that is not possible.
+
+    Running figures (the inline fields) and the timestamp are those of the later one, `two`.
+    """
+    looks = [(embed.get("title"), embed.get("color"), embed.get("footer")) for embed in (one, two)]
+    text = f"{_folded(one)}\n{_folded(two)}"
+    if looks[0] != looks[1] or length(text) > MAX_DESCRIPTION:
+        return None
+    both = two.copy()
+    both["description"] = text
+    both["fields"] = [field for field in two.get("fields", []) if field["inline"]]
+    return both
+
+
+def _folded(embed: Embed) -> str:
+    """The description with the wide fields, which belong to one event, below it."""
+    wide = [field["value"] for field in embed.get("fields", []) if not field["inline"]]
+    return "\n".join(part for part in (embed.get("description", ""), *wide) if part)
+
+
 def _fitted_fields(fields: list[Field], left: int) -> list[Field]:
     out: list[Field] = []
     for field in fields[:MAX_FIELDS]:

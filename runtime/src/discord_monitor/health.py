@@ -44,6 +44,8 @@ class Counters:
         self.retries = 0
         self.limited = 0
         self.dropped = 0
+        self.ahead = 0
+        self.shared = 0
         self.rows = 0
         self.parse_errors = 0
         self.unknown_rows = 0
@@ -61,6 +63,7 @@ class Health:
         self.waiting = True
         self.backlog_bytes = 0
         self.state_problem = ""
+        self.thread_problem = ""
         self.unreadable = 0  # transcripts
         self.unreadable_reason = ""
         self.closed_folders = 0
@@ -139,6 +142,8 @@ class Health:
                 content["unreadable_folders"] = self.closed_folders
                 text = f"folders that cannot be looked into: {self.closed_folders} ({self.closed_reason})"
                 reason = f"{reason}; {text}" if reason else text
+            if self.thread_problem:
+                reason = f"{reason}; {self.thread_problem}" if reason else self.thread_problem
             content["reason"] = reason
             if self.state_problem:
                 content["state"] = self.state_problem

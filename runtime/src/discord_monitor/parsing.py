@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PROBE_TYPE = "discord-monitor-probe"
+# A row of type system that a hook of the agent writes: transcripts themselves do not say that somebody is asked.
+REQUEST_SUBTYPE = "permission_request"
+ASKING_TOOLS = frozenset({"AskUserQuestion", "ExitPlanMode"})  # their use waits for a person's answer
 
 # Rows that the agent's terminal does not show.
 SILENT_TYPES = frozenset({
@@ -35,6 +38,7 @@ class Kind(Enum):
     TOOL_USE = "tool_use"
     TOOL_RESULT = "tool_result"
     NOTICE = "notice"  # compaction, summaries, the agent's own system lines
+    REQUEST = "request"  # the agent waits for a person
     OVERSIZE = "oversize"  # a row too long to be read whole; text is its head
     PROBE = "probe"
 
@@ -163,7 +167,9 @@ def _events(kind: str, row: Mapping[str, Any], message: object) -> list[Event] |
 def _notice_events(kind: str, row: Mapping[str, Any], message: object) -> list[Event] | None:
     if kind == "system":
         text = _text(row.get("content")) or _joined_text(_content(message)) or _text(row.get("subtype"))
-        return [Event(Kind.NOTICE, text=text, is_error=row.get("level") == "error")] if text.strip() else []
+        asks = row.get("subtype") == REQUEST_SUBTYPE
+        notice = Event(Kind.REQUEST if asks else Kind.NOTICE, text=text, is_error=row.get("level") == "error")
+        return [notice] if text.strip() else []
     if kind == "summary":
         text = _text(row.get("summary"))
         return [Event(Kind.NOTICE, text=text)] if text.strip() else []

@@ -79,10 +79,10 @@ def run(settings: WatcherSettings, *, timeout_s: float) -> Outcome:
             time.sleep(LOOK_S)
     if confirmed is None:
         return Outcome(delivered=False, seconds=time.monotonic() - began, reason=_why(settings, timeout_s))
-    message_id, at = confirmed
+    message_id, thread_id, at = confirmed
     with contextlib.suppress(OSError):
         os.unlink(answer)
-    deleted = bool(message_id) and Webhook(settings.webhook_url).delete(message_id)
+    deleted = bool(message_id) and Webhook(settings.webhook_url).delete(message_id, thread_id=thread_id)
     return Outcome(delivered=True, seconds=max(at - began_at, 0.0), message_id=message_id, deleted=deleted)
 
 
@@ -114,11 +114,12 @@ def _append(folder: str, nonce: str, now: float, *, expires: float) -> None:
         os.close(descriptor)
 
 
-def _confirmed(path: str) -> tuple[str, float] | None:
-    """The id of the message, once the watcher has left it, and when that was in seconds since 1970."""
+def _confirmed(path: str) -> tuple[str, str, float] | None:
+    """The ids of message and thread, once the watcher has left them, and when that was in seconds since 1970."""
     try:
         with open(path, encoding="utf-8") as file:
-            return str(json.load(file)["message_id"]), os.fstat(file.fileno()).st_mtime
+            ids = json.load(file)
+            return str(ids["message_id"]), str(ids["thread_id"]), os.fstat(file.fileno()).st_mtime
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -27,7 +27,9 @@ MAX_COMMAND = 500
 PIECE = 3_500
 MAX_PIECES = 4
 
-ORANGE, BLUE, RED, GREEN, GREY = 0xF39C12, 0x3498DB, 0xE74C3C, 0x27AE60, 0x95A5A6
+ORANGE, BLUE, RED, GREEN, GREY, YELLOW = 0xF39C12, 0x3498DB, 0xE74C3C, 0x27AE60, 0x95A5A6, 0xF1C40F
+
+AHEAD = " · ahead of earlier events"
 
 _SYMBOLS = {
     "Bash": "⚡", "Write": "📝", "Edit": "📝", "MultiEdit": "📝", "Read": "👁️", "Glob": "👁️", "Grep": "👁️",
@@ -46,21 +48,24 @@ class Context(NamedTuple):
     parity_mode: bool
 
 
-def render(event: Event, row: Row, stats: Stats, context: Context) -> list[Embed]:
-    """The embeds of one event, in order, each within Discord's limits. At least one."""
+def render(event: Event, row: Row, stats: Stats, context: Context, *, ahead: bool = False) -> list[Embed]:
+    """The embeds of one event, in order, each within Discord's limits. At least one; `ahead` of its turn says so."""
     if event.kind is Kind.TOOL_USE:
         embeds = [_tool_use(event, stats, context)]
     elif event.kind is Kind.TOOL_RESULT:
         embeds = [_tool_result(event, stats, context)]
     elif event.kind is Kind.ASSISTANT:
         embeds = _assistant(event, row, stats, context)
+    elif event.kind is Kind.REQUEST:
+        asked = _redacted(event.text, MAX_TEXT, context)
+        embeds = [Embed(title="🙋 waits for a person", description=asked, color=YELLOW)]
     elif event.kind is Kind.OVERSIZE:
         embeds = [_oversize(event, row, context)]
     elif event.kind is Kind.PROBE:
         embeds = [Embed(title="probe", description=f"delivery probe {event.text}", color=GREY)]
     else:
         embeds = _spoken(event, context)
-    footer = _footer(row, context)
+    footer = _footer(row, context) + (AHEAD if ahead else "")
     for embed in embeds:
         if footer:
             embed["footer"] = {"text": footer}
@@ -71,7 +76,8 @@ def render(event: Event, row: Row, stats: Stats, context: Context) -> list[Embed
 
 def summary(session: str, stats: Stats, context: Context) -> Embed:
     """What a session came to, for its end."""
-    rows = [("Tool uses", str(stats.tool_uses))]
+    rows = [("Duration", _duration(stats.ended_s - stats.began_s))] if stats.began_s else []
+    rows.append(("Tool uses", str(stats.tool_uses)))
     if context.tracking.errors:
         rate = f" ({stats.errors / stats.tool_uses:.0%})" if stats.tool_uses else ""
         rows.append(("Errors", f"{stats.errors}{rate}"))
@@ -86,6 +92,15 @@ def summary(session: str, stats: Stats, context: Context) -> Embed:
             title="🏁 session summary", description=context.redact(f"session {session[:8]}"), fields=fields, color=GREY
         )
     )
+
+
+def _duration(seconds: int) -> str:
+    """Hours, minutes and seconds as people write them; what is zero in front is left out."""
+    minutes, second = divmod(max(0, seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minute:02d} min"
+    return f"{minute} min {second:02d} s" if minute else f"{second} s"
 
 
 def _tool_use(event: Event, stats: Stats, context: Context) -> Embed:

@@ -191,6 +191,9 @@ class WatcherSettings(NamedTuple):
     redact_guess: bool
     redact_patterns: tuple[re.Pattern[str], ...]
     session_summary: bool
+    thread_per_session: bool
+    host: str  # the pod's name
+    pressure_s: float
     problems: tuple[str, ...]
 
 
@@ -199,6 +202,10 @@ def watcher_settings(env: Mapping[str, str]) -> WatcherSettings:
     read = Reader(env)
     url, webhook_problem = usable_webhook(env.get("DISCORD_WEBHOOK_URL", ""))
     url = read.in_thread(url)
+    thread_per_session = read.flag("THREAD_PER_SESSION", default=False)
+    if thread_per_session and "thread_id=" in urlsplit(url.reveal()).query:
+        read.problems.append("THREAD_PER_SESSION is not used: a thread_id is set, and all messages go there")
+        thread_per_session = False
     return WatcherSettings(
         webhook_url=url,
         webhook_problem=webhook_problem,
@@ -224,6 +231,9 @@ def watcher_settings(env: Mapping[str, str]) -> WatcherSettings:
         redact_guess=read.flag("REDACT_GUESS", default=True),
         redact_patterns=read.patterns(),
         session_summary=read.flag("SESSION_SUMMARY", default=True),
+        thread_per_session=thread_per_session,
+        host=read.text("HOSTNAME"),
+        pressure_s=read.number("PRESSURE_SECONDS", 10, low=0, high=86_400),
         problems=tuple(read.problems),
     )
 

@@ -10,12 +10,18 @@ Quotes inside a JSON text are escaped. So `"name"` without a backslash stands in
 
 from __future__ import annotations
 
-from discord_monitor.parsing import SILENT_TYPES
+import re
+
+from discord_monitor.parsing import ASKING_TOOLS, REQUEST_SUBTYPE, SILENT_TYPES
 
 MAX_ENVELOPE_BYTES = 1_000  # the row's own type is sought so far; agents write 400 bytes at most before it
 _TYPE = b'"type":"'
 _TELLING = (b'"stdout"', b'"stderr"', b'"interrupted"', b'"tool_result"')
 _SILENT = frozenset(name.encode() for name in SILENT_TYPES)
+_URGENT = re.compile(
+    rb'"(?:is_error"\s*:\s*true|stderr"\s*:\s*"[^"]|interrupted"\s*:\s*true|level"\s*:\s*"error"'
+    + rf'|subtype"\s*:\s*"{REQUEST_SUBTYPE}"|name"\s*:\s*"(?:{"|".join(sorted(ASKING_TOOLS))})")'.encode()
+)
 
 
 def is_silent(row: bytes) -> bool:
@@ -27,6 +33,11 @@ def is_dull(row: bytes) -> bool:
     """The same while filters are on: also the successful result of a tool that has no standard output."""
     own_type = _own_type(row)
     return own_type in _SILENT or (own_type == b"user" and _is_plain_result(row))
+
+
+def may_be_urgent(row: bytes) -> bool:
+    """Whether a row is worth parsing in search of an error or of a request to a person."""
+    return _URGENT.search(row) is not None
 
 
 def _own_type(row: bytes) -> bytes:

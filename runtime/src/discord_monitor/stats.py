@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from discord_monitor.parsing import Kind
@@ -27,13 +28,15 @@ class Stats(NamedTuple):
     tool_uses: int = 0
     errors: int = 0
     nano_dollars: int = 0
+    began_s: int = 0  # of the first and the last row with a timestamp, seconds since 1970; 0: none had one
+    ended_s: int = 0
 
     @property
     def cost(self) -> float:
         """Estimated dollars."""
         return self.nano_dollars / 1e9
 
-    def plus(self, usage: Usage | None, *, tool_uses: int, errors: int, nano_dollars: int) -> Stats:
+    def plus(self, usage: Usage | None, *, tool_uses: int, errors: int, nano_dollars: int, at_s: int) -> Stats:
         """These sums and one row more."""
         return Stats(
             self.input_tokens + (usage.input_tokens if usage else 0),
@@ -43,6 +46,8 @@ class Stats(NamedTuple):
             self.tool_uses + tool_uses,
             self.errors + errors,
             self.nano_dollars + nano_dollars,
+            min(self.began_s or at_s, at_s or self.began_s),
+            max(self.ended_s, at_s),
         )
 
 
@@ -60,10 +65,25 @@ class Ledger:
         errors = sum(1 for event in row.events if event.kind is Kind.TOOL_RESULT and event.stderr.strip())
         before = self.sessions.pop(session, Stats())
         price = self._prices.nano_dollars(usage, row.model) if usage else 0
-        after = before.plus(usage, tool_uses=uses, errors=errors, nano_dollars=price)
+        at_s = int(epoch_s(row.timestamp) or 0)
+        after = before.plus(usage, tool_uses=uses, errors=errors, nano_dollars=price, at_s=at_s)
         remember(self.sessions, session, after)
-        self.total = self.total.plus(usage, tool_uses=uses, errors=errors, nano_dollars=price)
+        self.total = self.total.plus(usage, tool_uses=uses, errors=errors, nano_dollars=price, at_s=at_s)
         return after
+
+    def latest(self, session: str) -> Stats:
+        """The session's sums so far; nothing is counted."""
+        return self.sessions.get(session, Stats())
+
+
+def epoch_s(timestamp: str) -> float | None:
+    """Seconds since 1970 of a row's timestamp; None when it has none that makes sense."""
+    if not timestamp:
+        return None
+    try:
+        return datetime.fromisoformat(timestamp).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def remember(sessions: dict[str, Stats], session: str, stats: Stats) -> None:

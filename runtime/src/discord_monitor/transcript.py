@@ -17,117 +17,55 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from discord_monitor.cursor import Place
+from discord_monitor.lookahead import Scout
+from discord_monitor.rows import LINE_FEED, MAX_ROW_BYTES, RawRow, RowSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 CHUNK_BYTES = 64 * 1024
-MAX_ROW_BYTES = 1024 * 1024  # longer rows are known by their head only; real ones of 95 MB were seen
-HEAD_BYTES = 8 * 1024
 RESCAN_S = 2.0  # the whole tree is looked through this often; new files in busy folders are found at every poll
 SCAN_SHARE = (
     0.005  # of the time goes to that at most: a tree that takes long to look through is looked through less often
 )
 SEARCH_S = 0.5  # while there is no transcript at all
 COLD_S = 600.0  # files and folders untouched for so long are looked at only with the whole tree
+LOOK_AHEAD_BYTES = 512 * 1024  # a few milliseconds of work; in a burst as fast as agents write
+LOOK_AHEAD_GAP_S = 0.25
+MAX_AHEAD = 1_000  # rows of one file handed over before their turn, at most (arbitrary)
 TRAIL_BYTES = 64  # re-read before each chunk: they differ when the file was rewritten behind our back
-LINE_FEED = 10
 MAX_DEPTH = 6
 MAX_FOLDERS = 5_000
 SETTLED_NS = 50_000_000  # a folder changed less than this before it was listed may hide a twin change of the same tick
 
 
-class RawRow(NamedTuple):
-    """One line without its line feed, and where it stands. Of an oversize row only the head is kept."""
+class Loss(NamedTuple):
+    """What was removed before it was handed over; of some of the bytes it is not known how many rows they were."""
 
-    start: int
-    end: int
-    data: bytes
-    oversize: bool = False
-    last: int = LINE_FEED  # its last byte: a line feed but for the last row of a file, at its agent's end
-    dull: int = 0  # rows that need no look, as one without data; their number
+    nbytes: int = 0
+    rows: int = 0
 
-
-class RowSplitter:
-    """Cuts a stream of bytes into complete lines, whatever the chunks; `next_byte` is where the next chunk begins.
-
-    Neighbours that are dull come out as one row, so that passing them costs next to nothing.
-    """
-
-    def __init__(self, at: int, is_dull: Callable[[bytes], bool]) -> None:
-        self.next_byte = at
-        self._is_dull = is_dull
-        self._row_start = at
-        self._rest = b""
-        self._oversize = False
-        self._dropped = 0  # bytes of an oversize row that were read and not kept
-
-    def feed(self, chunk: bytes) -> list[RawRow]:
-        """The lines that the chunk completes. Empty lines are left out."""
-        self.next_byte += len(chunk)
-        *lines, rest = chunk.split(b"\n")
-        rows: list[RawRow] = []
-        is_dull = self._is_dull
-        for number, line in enumerate(lines):
-            if number == 0:
-                row = self._complete(line)
-            else:
-                start = self._row_start
-                self._row_start = end = start + len(line) + 1
-                row = RawRow(start, end, line, len(line) > MAX_ROW_BYTES)
-            if row.oversize:
-                rows.append(row._replace(data=row.data[:HEAD_BYTES]))
-            elif is_dull(row.data):
-                if rows and rows[-1].dull:
-                    rows[-1] = rows[-1]._replace(end=row.end, dull=rows[-1].dull + 1)
-                else:
-                    rows.append(RawRow(row.start, row.end, b"", dull=1))
-            elif row.data.strip():
-                rows.append(row)
-        self._keep(rest)
-        return rows
-
-    def unfinished(self) -> RawRow | None:
-        """The bytes after the last line feed, if there are any."""
-        if not self._rest.strip():
-            return None
-        return RawRow(
-            self._row_start, self.next_byte, self._rest, self._oversize, -1 if self._oversize else self._rest[-1]
-        )
-
-    def _complete(self, line: bytes) -> RawRow:
-        whole = self._rest if self._oversize else self._rest + line
-        oversize = self._oversize or len(whole) > MAX_ROW_BYTES
-        end = self._row_start + self._held + len(line) + 1
-        row = RawRow(self._row_start, end, whole, oversize)
-        self._row_start, self._rest, self._oversize = end, b"", False
-        self._dropped = 0
-        return row
-
-    def _keep(self, rest: bytes) -> None:
-        if self._oversize:
-            self._dropped += len(rest)
-            return
-        self._rest += rest
-        if len(self._rest) > MAX_ROW_BYTES:
-            self._dropped = len(self._rest) - HEAD_BYTES
-            self._rest, self._oversize = self._rest[:HEAD_BYTES], True
-
-    @property
-    def _held(self) -> int:
-        """Bytes of the unfinished row seen so far."""
-        return len(self._rest) + self._dropped
+    def __add__(self, other: object) -> Loss:
+        if not isinstance(other, tuple):
+            return NotImplemented
+        return Loss(self.nbytes + other[0], self.rows + other[1])
 
 
 class Source:
     """One file that is followed. Rows come out in their order; `place` moves only by `hand_over`."""
 
-    def __init__(self, path: str, place: Place, *, is_dull: Callable[[bytes], bool], is_probe: bool = False) -> None:
+    def __init__(
+        self, path: str, place: Place, *, is_dull: Callable[[bytes], bool], is_probe: bool = False,
+        ahead: Iterable[int] = (),
+    ) -> None:  # fmt: skip
         self.path = path
         self.place = place
         self.is_probe = is_probe
         self.size = 0
-        self.lost = 0  # bytes that were there, and gone before they were handed over
+        self.lost = Loss()  # what was there, and gone before it was handed over; whoever reads it sets it back
+        self.ahead = set(ahead)  # begins of rows that were handed over before their turn
+        self._taken_rows = 0  # of those, not yet handed over
+        self.taken = place.at  # rows that begin before this byte were given out to be shown in their turn
         self.due = 0  # rows that begin before this byte are to be given out now
         self.limit = 0  # bytes that may be read now
         self.changed_at = time.time()
@@ -136,6 +74,7 @@ class Source:
         self.resume_done = place.done
         self._is_dull = is_dull
         self._splitter = RowSplitter(place.at, is_dull)
+        self._scout = Scout(place.at)
         self._ready: deque[RawRow] = deque()
         # What stands before the next byte to read, as far as it is known: a last row handed over at the agent's end,
         # for one, has no line feed.
@@ -162,8 +101,11 @@ class Source:
         One that was rewritten to at least its old length is noticed at the next read, by its bytes.
         """
         if status.st_ino != self.place.inode or status.st_size < self._splitter.next_byte:
-            self.lost += max(0, self.size - self.place.at)
-            self._begin_anew(status.st_ino)
+            self._begin_anew(status.st_ino, self.waiting)
+        elif status.st_size < max(self.size, self._scout.at):
+            # Cut behind what the reader has: how many rows that were is not known.
+            self.lost += Loss(max(self.size, self._scout.at) - status.st_size, 0)
+            self._scout = Scout(self.taken)
         self.size = status.st_size
         self.changed_at = status.st_mtime
 
@@ -184,11 +126,80 @@ class Source:
         """The last line when it lacks its line feed; asked for only when the agent has ended."""
         return self._splitter.unfinished()
 
+    def take(self, row: RawRow) -> None:
+        """The row is given out to be shown in its turn: it cannot be shown ahead of it any more."""
+        self.taken = max(self.taken, row.end)
+        self._scout.passed(row.start, row.dull or 1)
+        self._taken_rows += row.dull or 1
+
+    def look_ahead(self, most_bytes: int) -> int:
+        """Let the scout read on, up to so many bytes; how many it has read."""
+        if self._scout.at < self.taken:
+            self._scout = Scout(self.taken)
+        scout, read = self._scout, 0
+        try:
+            descriptor = _opened(self.path)
+        except OSError:
+            return 0
+        try:
+            while read < most_bytes and not scout.is_full and os.fstat(descriptor).st_ino == self.place.inode:
+                chunk = os.pread(descriptor, min(CHUNK_BYTES, most_bytes - read), scout.at)
+                if not chunk:
+                    break
+                scout.feed(chunk)
+                read += len(chunk)
+        except OSError:
+            pass  # the reader meets the same, and says so
+        finally:
+            os.close(descriptor)
+        return read
+
+    def next_urgent(self) -> RawRow | None:
+        """The next row that may be urgent and has not had its turn; None when none is known, or too many are ahead."""
+        found = self._scout.found
+        while found and len(self.ahead) < MAX_AHEAD:
+            start, end = found.popleft()
+            if start >= self.taken and start not in self.ahead:
+                row = self._row_at(start, end)
+                if row is not None:
+                    return row
+        return None
+
+    def _row_at(self, start: int, end: int) -> RawRow | None:
+        try:
+            descriptor = _opened(self.path)
+        except OSError:
+            return None
+        try:
+            data = os.pread(descriptor, end - start, start)
+            same = os.fstat(descriptor).st_ino == self.place.inode
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        # A file that was rewritten meanwhile is the reader's to notice; a row has to look like one.
+        return RawRow(start, end, data[:-1]) if same and len(data) == end - start and data[-1] == LINE_FEED else None
+
+    @property
+    def waiting(self) -> Loss:
+        """Bytes not yet handed over, and how many rows of them are known."""
+        nbytes = max(0, max(self.size, self._scout.at) - self.place.at)
+        return Loss(nbytes, self._scout.rows + self._taken_rows if nbytes else 0)
+
+    @property
+    def place_and_more(self) -> Place:
+        """The place with what is known to stand behind it."""
+        nbytes, rows = self.waiting
+        return self.place._replace(size=self.place.at + nbytes if nbytes else 0, rows=rows)
+
     def hand_over(self, row: RawRow, *, done: int, parts: int) -> None:
         """`done` of `parts` embeds of the row are delivered."""
         inode = self.place.inode
         if done >= parts:
             self.place = Place(inode, row.end, 0, row.last)
+            self._taken_rows = max(0, self._taken_rows - (row.dull or 1))
+            if self.ahead:
+                self.ahead = {start for start in self.ahead if start >= row.end}
         elif row.start != self.place.at:
             self.place = Place(inode, row.start, done, LINE_FEED)  # behind empty lines or rows of no own place
         else:
@@ -214,7 +225,8 @@ class Source:
         finally:
             os.close(descriptor)
         if not chunk.startswith(self._trail):
-            self._begin_anew(self.place.inode)
+            # Rewritten to at least its old length: of what there was, only the scout may know.
+            self._begin_anew(self.place.inode, Loss(max(0, self._scout.at - self.place.at), self._scout.rows))
             return self._read()
         fresh = chunk[len(self._trail) :]
         self._trail = chunk[-TRAIL_BYTES:]
@@ -234,8 +246,11 @@ class Source:
             else:
                 self.unreadable = ""
 
-    def _begin_anew(self, inode: int) -> None:
+    def _begin_anew(self, inode: int, lost: Loss) -> None:
         """The file holds other content than we read: forget where we were."""
+        self.lost += lost
+        self.ahead.clear()
+        self.taken, self._taken_rows, self._scout = 0, 0, Scout(0)
         self.place = Place(inode, 0, 0)
         self.resume_done = 0
         self._splitter = RowSplitter(0, self._is_dull)
@@ -274,11 +289,12 @@ class Transcripts:
 
     def __init__(
         self, roots: tuple[str, ...], *, places: Mapping[str, Place], started: float, lookback_s: float,
-        probe_path: str, is_dull: Callable[[bytes], bool],
+        probe_path: str, is_dull: Callable[[bytes], bool], ahead: Mapping[str, Iterable[int]] = {},
     ) -> None:  # fmt: skip
         self._roots = roots
         self._is_dull = is_dull
         self._places = dict(places)  # of files not met yet
+        self._ahead = {path: list(starts) for path, starts in ahead.items()}  # the same
         # Files handed over whole and untouched for long: only the look through the whole tree touches them.
         self.resting: dict[str, Place] = {}
         self.rested = False  # set when a file is put to rest: that is to be remembered before `places` is
@@ -290,7 +306,8 @@ class Transcripts:
         self._scan_gap_s = 0.0
         self.sources: dict[str, Source] = {}
         self.skipped = 0  # old files taken as read; to be remembered, or the next start takes them for new ones
-        self.lost = 0  # bytes that were removed before they were handed over
+        self.lost = Loss()  # what was removed before it was handed over
+        self._looked_ahead_at = 0.0
         self.closed: dict[str, str] = {}  # folders that cannot be looked into, with the reason
         self._probe_path = probe_path
 
@@ -301,7 +318,12 @@ class Transcripts:
 
     def places(self) -> dict[str, Place]:
         """What is to be remembered beside `resting`: every file not found gone, also those not looked for yet."""
-        return self._places | {path: source.place for path, source in self.sources.items()}
+        return self._places | {path: source.place_and_more for path, source in self.sources.items()}
+
+    def ahead(self) -> dict[str, list[int]]:
+        """Begins of the rows handed over before their turn, to be remembered beside `places`."""
+        met = {path: sorted(source.ahead) for path, source in self.sources.items() if source.ahead}
+        return {path: starts for path, starts in self._ahead.items() if path in self._places} | met
 
     def unreadable(self) -> dict[str, str]:
         """Files that are there and cannot be read, with the reason; they are tried again with each whole look."""
@@ -309,7 +331,7 @@ class Transcripts:
 
     def backlog_bytes(self) -> int:
         """Bytes not yet handed over."""
-        return sum(max(0, source.size - source.place.at) for source in self.sources.values())
+        return sum(source.waiting.nbytes for source in self.sources.values())
 
     def probe(self) -> Source | None:
         """The probe's own transcript when it has news, its `limit` set; it is no part of `changed`."""
@@ -337,6 +359,21 @@ class Transcripts:
         for source in changed:
             source.due, source.limit = seen.get(source.path, 0), source.size
         return changed
+
+    def look_ahead(self) -> None:
+        """Read on in all files, new ones too, in search of urgent rows: LOOK_AHEAD_BYTES in all, not more often than
+        every LOOK_AHEAD_GAP_S. The readers, and what they are to give out now, stay as they are.
+        """
+        if time.monotonic() - self._looked_ahead_at < LOOK_AHEAD_GAP_S:
+            return
+        for path, folder in list(self._warm.items()):
+            self._list(path, folder)
+        left = LOOK_AHEAD_BYTES
+        agents = [source for source in self.sources.values() if not source.is_probe]
+        for number, source in enumerate(agents):
+            # What one leaves of its share the others get.
+            left -= source.look_ahead(left // (len(agents) - number))
+        self._looked_ahead_at = time.monotonic()
 
     def _look(self) -> dict[str, int]:
         """Sizes by path, after noticing new files and folders."""
@@ -381,7 +418,7 @@ class Transcripts:
                     status = os.stat(path, follow_symlinks=False)
                 except (FileNotFoundError, NotADirectoryError):
                     if self._root:
-                        del places[path]
+                        self.lost += _known_behind(places.pop(path))
                 except OSError:
                     continue
                 else:
@@ -447,7 +484,11 @@ class Transcripts:
         except OSError:
             return
         place = self._places.pop(path, None)
+        ahead = self._ahead.pop(path, [])
+        if place is not None and (place.inode != status.st_ino or status.st_size < place.at):
+            self.lost += _known_behind(place)  # while we were away
         if place is None or place.inode != status.st_ino:
+            ahead = []
             place = Place(status.st_ino, 0, 0)
             if status.st_mtime < self._old_before and not is_probe:
                 self.skipped += 1
@@ -456,10 +497,12 @@ class Transcripts:
             self.resting[path] = place
             self.rested = True
         else:
-            self._follow(path, place, status, is_probe=is_probe)
+            self._follow(path, place, status, is_probe=is_probe, ahead=ahead)
 
-    def _follow(self, path: str, place: Place, status: os.stat_result, *, is_probe: bool = False) -> None:
-        source = self.sources[path] = Source(path, place, is_dull=self._is_dull, is_probe=is_probe)
+    def _follow(
+        self, path: str, place: Place, status: os.stat_result, *, is_probe: bool = False, ahead: Iterable[int] = ()
+    ) -> None:
+        source = self.sources[path] = Source(path, place, is_dull=self._is_dull, is_probe=is_probe, ahead=ahead)
         source.observe(status)
 
     def _observe(self, path: str, source: Source) -> None:
@@ -469,12 +512,16 @@ class Transcripts:
             if not source.has_rows:
                 del self.sources[path]
                 if isinstance(exc, (FileNotFoundError, NotADirectoryError)):
-                    self.lost += max(0, source.size - source.place.at)
+                    self.lost += source.waiting
                 else:
                     self._places[path] = source.place
         else:
             self.lost += source.lost
-            source.lost = 0
+            source.lost = Loss()
+
+
+def _known_behind(place: Place) -> Loss:
+    return Loss(max(0, place.size - place.at), place.rows)
 
 
 def _behind_history(path: str, status: os.stat_result) -> Place:

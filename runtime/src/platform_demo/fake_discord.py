@@ -34,6 +34,7 @@ ASSETS = {
     "/": ("page.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 # Only our own two files may run or style: what an agent writes can never become part of the page.
 CONTENT_SECURITY_POLICY = (
@@ -47,6 +48,11 @@ def error(status: int, code: int, message: str, **more: object) -> Reply:
     return Reply(status, {"message": message, "code": code, **more})
 
 
+UNKNOWN_CHANNEL = error(404, 10003, "Unknown Channel")
+NEEDS_THREAD = error(400, 220001, "Webhooks posted to forum channels must have a thread_name or thread_id")
+ONE_THREAD = error(400, 220002, "Webhooks posted to forum channels cannot have both a thread_name and thread_id")
+NO_FORUM = error(400, 220003, "Webhooks can only create threads in forum channels")
+MAX_THREAD_NAME = 100
 UNKNOWN_WEBHOOK = error(404, 10015, "Unknown Webhook")
 UNKNOWN_MESSAGE = error(404, 10008, "Unknown Message")
 INVALID_TOKEN = error(401, 50027, "Invalid Webhook Token")
@@ -75,6 +81,7 @@ class FakeDiscord:
             ("GET", rf"{API}/channels/(\d+)/messages", self._list_messages),
             ("DELETE", rf"{API}/channels/(\d+)/messages/(\d+)", self._delete_message),
             ("POST", rf"{API}/channels/(\d+)/messages/bulk-delete", self._bulk_delete),
+            ("DELETE", rf"{API}/channels/(\d+)", self._delete_channel),
         ]
         own_routes: list[tuple[str, str, Callable[..., Reply]]] = [
             ("GET", "/healthz", lambda _call: Reply(200, {"status": "ok"})),
@@ -143,21 +150,45 @@ class FakeDiscord:
         if not allowed:
             return _limited(left_s, is_global=False, headers=headers)
         payload = call.json()
-        found = problems_of(payload)
-        if found:
-            return error(400, 50035, "Invalid Form Body", errors=found)._replace(headers=headers)
-        assert isinstance(payload, dict)  # noqa: S101 - problems_of has looked
-        if is_empty(payload):
-            return error(400, 50006, "Cannot send an empty message")._replace(headers=headers)
-        message = self.guild.post(self._placed(hook, call), payload)
-        if call.query.get("wait", "").lower() != "true":
+        reply = self._posted(hook, call, payload)
+        if reply.status == 200 and call.query.get("wait", "").lower() != "true":
             return Reply(204, headers=headers)
-        return Reply(200, message, headers)
+        return reply._replace(headers=headers)
 
-    def _placed(self, hook: Webhook, call: Call) -> Webhook:
-        """The webhook in the thread that the request names; a thread is a channel of its own."""
-        thread = call.query.get("thread_id", "")
-        return hook._replace(channel_id=self.guild.channel(thread)) if thread.isdigit() else hook
+    def _posted(self, hook: Webhook, call: Call, payload: object) -> Reply:
+        found = problems_of(payload)
+        if found or not isinstance(payload, dict):
+            return error(400, 50035, "Invalid Form Body", errors=found)
+        if is_empty(payload):
+            return error(400, 50006, "Cannot send an empty message")
+        name = payload.get("thread_name") or ""
+        place = self._placed(hook, call, name)
+        return place if isinstance(place, Reply) else Reply(200, self.guild.post(place, payload, new_thread=name))
+
+    def _placed(self, hook: Webhook, call: Call, thread_name: object = "") -> Webhook | Reply:
+        """The webhook in the thread that the request names; a thread is a channel of its own.
+
+        In a forum messages stand in threads only. Elsewhere a webhook opens none, and a thread that it is told to use
+        comes into being, so that a test needs no preparation.
+        """
+        thread, is_forum = call.query.get("thread_id", ""), hook.channel_id in self.guild.forums
+        if thread_name:
+            return self._new_thread(hook, thread_name, is_forum=is_forum, both=bool(thread))
+        if not thread:
+            return NEEDS_THREAD if is_forum else hook
+        of = self.guild.threads.get(thread, "" if is_forum else hook.channel_id)
+        if not thread.isdigit() or of != hook.channel_id:
+            return UNKNOWN_CHANNEL
+        self.guild.thread(thread, hook.channel_id)
+        return hook._replace(channel_id=thread)
+
+    def _new_thread(self, hook: Webhook, name: object, *, is_forum: bool, both: bool) -> Webhook | Reply:
+        if not isinstance(name, str) or len(name) > MAX_THREAD_NAME:
+            wrong = problem(f"Must be {MAX_THREAD_NAME} or fewer in length.", "BASE_TYPE_BAD_LENGTH")
+            return error(400, 50035, "Invalid Form Body", errors={"thread_name": wrong})
+        if not is_forum:
+            return NO_FORUM
+        return ONE_THREAD if both else hook
 
     def _hook(self, _call: Call, webhook_id: str, token: str) -> Reply:
         hook = self._known(webhook_id, token)
@@ -180,7 +211,10 @@ class FakeDiscord:
         hook = self._known(webhook_id, token)
         if isinstance(hook, Reply):
             return hook
-        hook = self._placed(hook, call)
+        place = self._placed(hook, call) if call.query.get("thread_id") else hook
+        if isinstance(place, Reply):
+            return place
+        hook = place
         message = self.guild.find(message_id, hook.channel_id)
         if message is None or message.get("webhook_id") != hook.id:
             return UNKNOWN_MESSAGE
@@ -218,6 +252,12 @@ class FakeDiscord:
     def _delete_message(self, _call: Call, channel_id: str, message_id: str) -> Reply:
         return Reply(204) if self.guild.delete({message_id}, channel_id) else UNKNOWN_MESSAGE
 
+    def _delete_channel(self, _call: Call, channel_id: str) -> Reply:
+        there = self.guild.channels.get(channel_id)
+        return (
+            Reply(200, {"id": channel_id, "name": there}) if self.guild.delete_channel(channel_id) else UNKNOWN_CHANNEL
+        )
+
     def _bulk_delete(self, call: Call, channel_id: str) -> Reply:
         ids = call.field("messages")
         if not isinstance(ids, list) or not 2 <= len(ids) <= 100:
@@ -236,7 +276,7 @@ class FakeDiscord:
         found = self.guild.messages(
             after=int(after) if after.isdigit() else 0, channel_id=call.query.get("channel_id", "")
         )
-        return Reply(200, {"messages": found, "stats": self.guild.stats()})
+        return Reply(200, {"messages": found, "deleted": list(self.guild.deleted), "stats": self.guild.stats()})
 
     def _switches(self) -> dict[str, object]:
         return {**self.guild.fault._asdict(), "bucket": self.guild.bucket_size, "modes": MODES}

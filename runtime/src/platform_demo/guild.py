@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 MAX_MESSAGES = 20_000
 MAX_WEBHOOKS = 1_000
+MAX_DELETED = 200  # ids of deleted messages, for pages that show them
 # Webhook ids below this come into being when they are first used, so that a demo needs no preparation; real ids are
 # far above, and an unknown one of those is answered with 404.
 AUTO_WEBHOOK_BELOW = 1_000_000_000
+AUTO_FORUM_FROM = 500_000_000  # those from here on belong to a forum channel: all its messages stand in threads
 EPOCH_MS = 1_420_070_400_000  # Discord's snowflakes count from 2015
 
 
@@ -74,8 +76,11 @@ class Guild:
         self.bucket_size = bucket
         self.statuses: Counter[str] = Counter()
         self.channels: dict[str, str] = {}
+        self.forums: set[str] = set()
+        self.threads: dict[str, str] = {}  # channel by thread; a thread is a channel as well
         self.webhooks: dict[str, Webhook] = {}
         self._messages: deque[dict[str, Any]] = deque(maxlen=MAX_MESSAGES)
+        self.deleted: deque[str] = deque(maxlen=MAX_DELETED)
         self._buckets: dict[str, Bucket] = {}
         self._last_id = 0
         self.received = 0
@@ -115,6 +120,8 @@ class Guild:
             is_auto = webhook_id.isascii() and webhook_id.isdigit() and int(webhook_id[:20]) < AUTO_WEBHOOK_BELOW
             if found is None and is_auto and len(self.webhooks) < MAX_WEBHOOKS:
                 channel = self.channel(f"9{int(webhook_id):09d}", name=f"agent-{int(webhook_id)}")
+                if int(webhook_id) >= AUTO_FORUM_FROM:
+                    self.forums.add(channel)
                 found = self.webhooks[webhook_id] = Webhook(webhook_id, token, "Agent monitor", channel)
             return found
 
@@ -125,6 +132,21 @@ class Guild:
                 self.channels[channel_id] = name or f"channel-{channel_id[-4:]}"
             return channel_id
 
+    def thread(self, thread_id: str, channel_id: str, *, name: str = "") -> None:
+        """Make a thread of a channel unless it is there."""
+        with self.lock:
+            self.channel(thread_id, name=name)
+            if thread_id in self.channels:
+                self.threads.setdefault(thread_id, channel_id)
+
+    def delete_channel(self, channel_id: str) -> bool:
+        """Delete a channel or a thread with its messages; whether it was there."""
+        with self.lock:
+            self.forums.discard(channel_id)
+            self.threads.pop(channel_id, None)
+            self._drop([message for message in self._messages if message["channel_id"] == channel_id])
+            return self.channels.pop(channel_id, None) is not None
+
     def create_webhook(self, channel_id: str, name: str, token: str) -> Webhook:
         """A webhook with a real-looking id."""
         with self.lock:
@@ -133,12 +155,16 @@ class Guild:
             self.webhooks[hook.id] = hook
             return hook
 
-    def post(self, hook: Webhook, payload: dict[str, Any]) -> dict[str, Any]:
-        """Keep a message."""
+    def post(self, hook: Webhook, payload: dict[str, Any], *, new_thread: str = "") -> dict[str, Any]:
+        """Keep a message; with `new_thread` it begins a thread of that name, which has the message's id."""
         with self.lock:
             self.received += 1
+            identity = self.new_id()
+            if new_thread:
+                self.thread(identity, hook.channel_id, name=new_thread)
+                hook = hook._replace(channel_id=identity)
             message = {
-                "id": self.new_id(), "type": 0, "channel_id": hook.channel_id, "webhook_id": hook.id,
+                "id": identity, "type": 0, "channel_id": hook.channel_id, "webhook_id": hook.id,
                 "content": payload.get("content") or "", "embeds": payload.get("embeds") or [],
                 "allowed_mentions": payload.get("allowed_mentions"), "pinned": False,
                 "author": {"id": hook.id, "username": payload.get("username") or hook.name, "bot": True},
@@ -163,10 +189,13 @@ class Guild:
     def delete(self, ids: set[str], channel_id: str) -> int:
         """Delete messages of a channel; how many there were."""
         with self.lock:
-            kept = [m for m in self._messages if not (m["id"] in ids and m["channel_id"] == channel_id)]
-            gone = len(self._messages) - len(kept)
-            self._messages = deque(kept, maxlen=MAX_MESSAGES)
-            return gone
+            return self._drop([m for m in self._messages if m["id"] in ids and m["channel_id"] == channel_id])
+
+    def _drop(self, messages: list[dict[str, Any]]) -> int:
+        gone = {message["id"] for message in messages}
+        self.deleted.extend(gone)
+        self._messages = deque((m for m in self._messages if m["id"] not in gone), maxlen=MAX_MESSAGES)
+        return len(gone)
 
     def seed(self, channel_id: str, messages: list[dict[str, Any]]) -> list[str]:
         """Put messages in as they are, for tests of retention; their ids."""
@@ -200,6 +229,7 @@ class Guild:
             return {
                 "requests_by_status": dict(self.statuses), "received": self.received, "kept": len(self._messages),
                 "embeds_kept": embeds, "channels": dict(self.channels), "fault": self.fault._asdict(),
+                "threads": dict(self.threads), "forums": sorted(self.forums),
             }  # fmt: skip
 
     def reset(self) -> None:

@@ -31,6 +31,7 @@ class Line(NamedTuple):
     marker: str = ""
     significant: bool = False
     repeated: bool = False  # re-appended with the uuid of an earlier row: must not be shown again
+    urgent: bool = False  # an error: may be shown ahead of what was written before it
 
 
 def project_of(work_folder: str) -> str:
@@ -109,7 +110,7 @@ class Session:
             "message": {"role": "user", "content": [block]},
             "toolUseResult": _filled(outcome, marker),
         }
-        return self._line(row, marker, significant=significant)
+        return self._line(row, marker, significant=significant)._replace(urgent=failed)
 
     def bash(self, command: str, stdout: str, *, stderr: str = "") -> Iterator[Line]:
         """A command and its output; long standard output and errors are significant."""

@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from bench import _measure, _writes, inject  # noqa: E402
+from bench import _measure, _writes, inject, linters, soak  # noqa: E402
 
 METRICS = """\
 # TYPE apiserver_request_total counter
@@ -28,6 +29,39 @@ apiserver_request_total{code="200",component="apiserver",dry_run="",group="coord
 apiserver_request_total{code="201",component="apiserver",dry_run="",group="",resource="serviceaccounts",scope="resource",subresource="token",verb="POST",version="v1"} 5
 apiserver_request_total{code="200",component="apiserver",dry_run="",group="apps",resource="deployments",scope="resource",subresource="status",verb="PUT",version="v1"} 6
 """
+
+
+class Channel:
+    """A fake Discord's channel: what arrived, by ordinal."""
+
+    def __init__(self, *messages: str) -> None:
+        self.messages = list(messages)
+
+    def get(self, path: str) -> dict[str, object]:
+        after = int(path.partition("after=")[2])
+        found = [{"ordinal": n, "embeds": [{"description": text}]} for n, text in enumerate(self.messages, start=1)]
+        return {"messages": [message for message in found if message["ordinal"] > after]}
+
+
+def test_soak_counts_events_once_and_messages_that_come_again():
+    """Issue 7.9: an event that is missing is seen, and so is a message of which any event was there before."""
+    channel = Channel("soak-0-0. and soak-0-1.", "soak-1-0.", "soak-0-1. and soak-0-2.")
+    tally = soak.Tally(channel)
+    tally.collect()
+    channel.messages.append("soak-1-0.")
+    tally.collect()
+    tally.collect()
+    assert tally.seen == {(0, 0), (0, 1), (0, 2), (1, 0)}
+    assert (tally.messages, tally.repeated) == (4, 2)
+
+
+def test_soak_agents_write_what_is_counted(tmp_path):
+    """Issue 7.9: the numbers that are waited for are those that the agents' program writes."""
+    program = soak.AGENT.replace("time.sleep(1e9)", "")
+    subprocess.run([sys.executable, "-c", program, tmp_path, "3", "20", "0"], check=True)
+    text = (tmp_path / "projects" / "-w" / "s-3.jsonl").read_text(encoding="utf-8")
+    assert soak.MARKER.findall(text) == [("3", str(number)) for number in range(20)]
+    assert text.count('"is_error": true') == 1
 
 
 def listed(**versions: str) -> str:
@@ -113,7 +147,7 @@ def test_an_unknown_bench_is_refused_with_the_list():
         [sys.executable, ROOT / "bench" / "run.py", "nothing"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "there is no bench nothing: choose from demo, inject, site" in done.stderr
+    assert "there is no bench nothing: choose from demo, inject, linters, orchestrator, site, soak" in done.stderr
 
 
 def test_a_kubeconfig_that_is_none_is_refused(tmp_path):
@@ -158,3 +192,35 @@ def test_usage_is_that_of_the_whole_process():
     assert taken.seconds > 0
     with pytest.raises(_measure.BenchError, match="no such thing"):
         _measure.usage([sys.executable, "-c", "import sys; sys.exit('no such thing')"], env=_measure.environment())
+
+
+RENDERED = ROOT / "tests" / "charts" / "golden" / "discord-monitor" / "bridge-without-fifo.yaml"
+
+
+@pytest.fixture(scope="module")
+def rendered() -> list[dict]:
+    return [item for item in yaml.safe_load_all(RENDERED.read_text(encoding="utf-8")) if item]
+
+
+@pytest.mark.parametrize(
+    "name", ["secret-scope/env-ref", "probes/watcher-liveness", "rbac/exec", "chart/release-labels"]
+)
+def test_ours_finds_in_manifests_exactly_what_is_planted(name, rendered):
+    """The column of ours in the comparison with linters: judged like theirs, and by its own check (issue 5.11)."""
+    good = linters.ours(linters.manifests(linters.GOOD["good"], rendered))
+    found = linters.ours(linters.manifests(linters.FAULTS[name], rendered))
+    assert {row[0] for row in found - good} == {name}
+
+
+def test_a_linter_finds_what_it_does_not_say_of_the_good_state():
+    """What is said of the good state too is noise."""
+    noise = {("a",)}
+    found = {"good": noise, "x/one": {("a",), ("b",)}, "x/two": {("a",)}, "x/three": set()}
+    assert linters.compare(found) == {"x/one": True, "x/two": False, "x/three": False}
+
+
+def test_faults_that_no_manifest_holds_are_not_held_against_linters():
+    chosen = {name for name, fault in linters.FAULTS.items() if linters.in_manifests(name, fault)}
+    assert "probes/answers" not in chosen  # a running pod
+    assert "report/suppression-unused" not in chosen  # an option of the run
+    assert "secret-scope/env-ref" in chosen

@@ -72,7 +72,9 @@
           (list "STATS_PRICES" (toJson $v.stats.prices.models | replace "$(" "$$("))
           (list "REDACT_GUESS" $v.redaction.guess)
           (list "REDACT_PATTERNS" (toJson $v.redaction.patterns | replace "$(" "$$("))
-          (list "DISCORD_THREAD_ID" $v.webhook.threadId)) | trim | nindent 4 }}
+          (list "DISCORD_THREAD_ID" $v.webhook.threadId)
+          (list "THREAD_PER_SESSION" $v.webhook.threadPerSession)
+          (list "PRESSURE_SECONDS" $v.webhook.pressureSeconds)) | trim | nindent 4 }}
     {{- with $v.watcher.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
