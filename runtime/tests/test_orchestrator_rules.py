@@ -11,10 +11,11 @@ import runs
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from orchestrator.config import ConfigError, ConfigFile, parse_config
 from orchestrator.fields import refusal
 from orchestrator.observe import NO_POD_S, Phase, observe, read_result
-from orchestrator.requests import BadField, new_run, read_spec, same_spec, view
+from orchestrator.requests import FIELDS, BadField, new_run, read_spec, same_spec, view
 from orchestrator.settings import SettingsError, log_threshold, read_settings
 from orchestrator.status import Mark, advance, is_final, marks_of_phase, reason_of, with_marks
 from orchestrator.templates import TemplateError, Templates, code_values, common, docs_values
@@ -79,8 +80,6 @@ def test_a_request_becomes_a_spec():
 
 def test_the_request_knows_every_field_of_the_crds():
     """OR-351."""
-    from orchestrator.requests import FIELDS
-
     for kind, file in (("coderuns", "coderun-crd.yaml"), ("docsruns", "docsrun-crd.yaml")):
         crd = yaml.safe_load((runs.CHART / "crds" / file).read_text(encoding="utf-8"))
         spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
@@ -359,6 +358,29 @@ def test_what_is_seen(found_job, pods, phase, reason, words):
 def test_an_agent_that_ran_never_waits_again():
     """A pod on its way out is no pod that starts."""
     assert observe(job(), [], "agent", was=Phase.RUNNING, said="", age_s=99).phase is Phase.RUNNING
+
+
+def test_what_a_pod_was_waiting_for_is_remembered():
+    """Issue 8.7: at a deadline the pod goes before the Job has failed."""
+    kept = observe(job(), [], "agent", was=Phase.PENDING, said="No node.", age_s=99, because="Unschedulable")
+    assert (kept.reason, kept.sentence) == ("Unschedulable", "No node.")
+    assert (
+        observe(job(), [], "agent", was=Phase.PENDING, said="x", age_s=1, because="JobCreated").reason == "JobCreated"
+    )
+
+
+def test_an_eviction_is_remembered():
+    """Issue 8.7: the evicted pod is often gone before its Job has failed; what it said last is the reason."""
+    going = observe(job(), [pod({"running": {}}, conditions=[DISRUPTED])], "agent", was=Phase.RUNNING, said="", age_s=1)
+    assert (going.phase, going.reason) == (Phase.RUNNING, "JobStarted")
+    assert "EvictionByEvictionAPI" in going.disruption
+    failed = job(("Failed", "BackoffLimitExceeded"))
+    gone = observe(failed, [], "agent", was=Phase.RUNNING, said="", age_s=1, disrupted=going.disruption)
+    assert (gone.reason, gone.sentence) == ("Evicted", going.disruption)
+    deadline = observe(
+        job(("Failed", "DeadlineExceeded")), [], "agent", was=Phase.RUNNING, said="", age_s=1, disrupted="x"
+    )
+    assert deadline.reason == "DeadlineExceeded"
 
 
 def test_a_job_without_a_pod():

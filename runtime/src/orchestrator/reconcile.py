@@ -22,6 +22,7 @@ from orchestrator.observe import MAX_SENTENCE, Phase, observe
 from orchestrator.sidecar import lacking_volumes
 from orchestrator.status import (
     CLEANED_UP,
+    DISRUPTED,
     MONITORED,
     NEVER_STARTED,
     PHASES,
@@ -30,6 +31,7 @@ from orchestrator.status import (
     is_final,
     marks_of_phase,
     reason_of,
+    sentence_of,
 )
 from orchestrator.templates import TemplateError, code_values, common, docs_values
 from orchestrator.turns import has_ended
@@ -330,14 +332,17 @@ class _Attempt:
             was=was,
             said=str(self._status.get("message") or "") if was is Phase.PENDING else "",
             age_s=self._seconds_since(job["metadata"].get("creationTimestamp")),
+            disrupted=sentence_of(self._status, DISRUPTED),
+            because=reason_of(self._status, "Pending"),
         )
+        more = [Mark(DISRUPTED, holds=True, reason="Evicted", sentence=seen.disruption)] if seen.disruption else []
         told: dict[str, Any] = {k: v for k, v in seen.result.items() if k in RESULT_FIELDS[self._kind]}
         if seen.phase is Phase.SUCCEEDED:
             told["workCompleted"] = True
         event = {Phase.SUCCEEDED: "Normal", Phase.FAILED: "Warning"}.get(seen.phase, "")
         if seen.reason in ("Unschedulable", "ImageMissing", "ContainerRefused", "PodRefused"):
             event = "Warning"
-        self._write(seen.phase, seen.reason, seen.sentence, told, event=event)
+        self._write(seen.phase, seen.reason, seen.sentence, told, *more, event=event)
         if seen.phase in (Phase.SUCCEEDED, Phase.FAILED):
             self._leave()
             return 0.0
@@ -363,8 +368,7 @@ class _Attempt:
             return left_s
         jobs = self._owned_jobs()
         if config.delete_files:
-            for name in {self._status.get("configmapName"), *(_files_of(job) for job in jobs)} - {None, ""}:
-                self._remove_files(str(name))
+            self._remove_files({str(self._status.get("configmapName") or ""), *(_files_of(job) for job in jobs)})
         for job in jobs:
             self._api.delete(JOBS, self._c.namespace, job["metadata"]["name"], job["metadata"]["uid"])
         what = "Job and ConfigMap are" if config.delete_files else "The Job is"
@@ -372,10 +376,15 @@ class _Attempt:
         self._patch(advance(self._status, self._stamp(), phase=None, marks=[mark], fields={}))
         return None
 
-    def _remove_files(self, name: str) -> None:
-        found = self._api.get(CONFIG_MAPS, self._c.namespace, name)
-        if found is not None and naming.belongs_to(found, self._run):
-            self._api.delete(CONFIG_MAPS, self._c.namespace, name, found["metadata"]["uid"])
+    def _remove_files(self, names: set[str]) -> None:
+        """ConfigMaps of the run by name; those of former attempts, whose Jobs may be gone, by their labels."""
+        found = [self._api.get(CONFIG_MAPS, self._c.namespace, name) for name in sorted(names - {""})]
+        if self._version > 1:
+            selector = f"app={naming.APP},task-id={self._run['spec']['taskId']}"
+            found += self._api.list(CONFIG_MAPS, self._c.namespace, selector)[0]
+        uids = {o["metadata"]["uid"]: o["metadata"]["name"] for o in found if o and naming.belongs_to(o, self._run)}
+        for uid, name in uids.items():
+            self._api.delete(CONFIG_MAPS, self._c.namespace, name, uid)
 
     def _owned_jobs(self) -> list[Obj]:
         return [job for job in self._stores.jobs.all() if naming.belongs_to(job, self._run)]
@@ -401,8 +410,10 @@ class _Attempt:
     ) -> None:
         known = self._status.get("conditions") or []
         marks = [*marks_of_phase(phase, reason, sentence, known), *more]
-        if reason == "Accepted" and reason_of(self._status, CLEANED_UP):
-            marks.append(Mark(CLEANED_UP, holds=False, reason="NewAttempt", sentence="Another attempt is on its way."))
+        if reason == "Accepted":
+            old = [kind for kind in (CLEANED_UP, DISRUPTED) if reason_of(self._status, kind)]
+            sentence = "Another attempt is on its way."
+            marks += [Mark(kind, holds=False, reason="NewAttempt", sentence=sentence) for kind in old]
         patch = advance(self._status, self._stamp(), phase=phase, marks=marks, fields=fields or {})
         if patch is None:
             return
