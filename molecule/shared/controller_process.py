@@ -84,7 +84,7 @@ class Relay:
 
             do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_any  # noqa: N815
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *_arguments: Any) -> None:
                 """Say nothing."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -178,8 +178,12 @@ class Controller:
         fresh.write_text(json.dumps(config), encoding="utf-8")
         fresh.replace(self.config_file)
 
+    def use_templates(self, folder: Path) -> None:
+        """Other templates, from the next start on."""
+        self._templates = folder
+
     def start(self) -> None:
-        """Start and wait until it answers."""
+        """Start it; `until_ready` waits for it."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from orchestrator.config import parse_config
 
 ROOT = Path(__file__).resolve().parents[2]

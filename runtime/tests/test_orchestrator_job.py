@@ -13,6 +13,7 @@ import runs
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from orchestrator import naming
 from orchestrator.fields import refusal
 from orchestrator.job import Watching, build, needs

@@ -16,10 +16,12 @@ import threading
 import pytest
 import runs
 import yaml
-from discord_monitor.lifecycle import Stop
-from discord_monitor.log import Log
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import SRC, free_port, get, wait_for
+
+from discord_monitor.lifecycle import Stop
+from discord_monitor.log import Log
 from orchestrator import naming
 from orchestrator.config import ConfigFile
 from orchestrator.health import Health, Pulse
@@ -29,7 +31,6 @@ from orchestrator.lookup import FRESH_S, Lookup
 from orchestrator.store import Informer, Store
 from orchestrator.turns import Turns
 from orchestrator.work import FIRST_BACKOFF_S, MAX_BACKOFF_S, Key, WorkQueue
-from processes import SRC, free_port, get, wait_for
 
 A, B = Key("coderuns", "a"), Key("coderuns", "b")
 
@@ -174,7 +175,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = do_any
+            do_GET = do_POST = do_PATCH = do_DELETE = do_any  # noqa: N815 - names of the standard library
 
             def log_message(self, *arguments):
                 pass
@@ -548,7 +549,12 @@ def test_usage():
     def orchestrator(*arguments):
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)}
         return subprocess.run(
-            [sys.executable, "-m", "orchestrator", *arguments], env=env, capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", "orchestrator", *arguments],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
 
     assert orchestrator("--version").stdout == "orchestrator 0.1.0\n"

@@ -11,10 +11,11 @@ import runs
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from orchestrator.config import ConfigError, ConfigFile, parse_config
 from orchestrator.fields import refusal
 from orchestrator.observe import NO_POD_S, Phase, observe, read_result
-from orchestrator.requests import BadField, new_run, read_spec, same_spec, view
+from orchestrator.requests import FIELDS, BadField, new_run, read_spec, same_spec, view
 from orchestrator.settings import SettingsError, log_threshold, read_settings
 from orchestrator.status import Mark, advance, is_final, marks_of_phase, reason_of, with_marks
 from orchestrator.templates import TemplateError, Templates, code_values, common, docs_values
@@ -79,8 +80,6 @@ def test_a_request_becomes_a_spec():
 
 def test_the_request_knows_every_field_of_the_crds():
     """OR-351."""
-    from orchestrator.requests import FIELDS
-
     for kind, file in (("coderuns", "coderun-crd.yaml"), ("docsruns", "docsrun-crd.yaml")):
         crd = yaml.safe_load((runs.CHART / "crds" / file).read_text(encoding="utf-8"))
         spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]

@@ -135,6 +135,16 @@ class Place:
         except AssertionError as exc:
             raise AssertionError(f"{exc}; it says {self.status(name, of)}") from None
 
+    def until_clean(self, name: str, of: str = "coderun") -> Json:
+        """Wait until what the run had is removed; its status."""
+        self.until(name, "CleanedUp", "DelayPassed", of)
+        return self.status(name, of)
+
+    def change(self, name: str, **spec: object) -> None:
+        """Change fields of a CodeRun's spec."""
+        patch = json.dumps({"spec": spec})
+        self.cluster.kubectl("patch", "coderun", name, "--namespace", self.namespace, "--type=merge", "--patch", patch)
+
     def owned(self, kind: str, run: str, of: str = "coderun") -> list[Json]:
         """Objects of a kind that a run owns."""
         uid = self.cluster.get(of, run, self.namespace)["metadata"]["uid"]

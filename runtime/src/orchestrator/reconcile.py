@@ -363,8 +363,7 @@ class _Attempt:
             return left_s
         jobs = self._owned_jobs()
         if config.delete_files:
-            for name in {self._status.get("configmapName"), *(_files_of(job) for job in jobs)} - {None, ""}:
-                self._remove_files(str(name))
+            self._remove_files({str(self._status.get("configmapName") or ""), *(_files_of(job) for job in jobs)})
         for job in jobs:
             self._api.delete(JOBS, self._c.namespace, job["metadata"]["name"], job["metadata"]["uid"])
         what = "Job and ConfigMap are" if config.delete_files else "The Job is"
@@ -372,10 +371,15 @@ class _Attempt:
         self._patch(advance(self._status, self._stamp(), phase=None, marks=[mark], fields={}))
         return None
 
-    def _remove_files(self, name: str) -> None:
-        found = self._api.get(CONFIG_MAPS, self._c.namespace, name)
-        if found is not None and naming.belongs_to(found, self._run):
-            self._api.delete(CONFIG_MAPS, self._c.namespace, name, found["metadata"]["uid"])
+    def _remove_files(self, names: set[str]) -> None:
+        """ConfigMaps of the run by name; those of former attempts, whose Jobs may be gone, by their labels."""
+        found = [self._api.get(CONFIG_MAPS, self._c.namespace, name) for name in sorted(names - {""})]
+        if self._version > 1:
+            selector = f"app={naming.APP},task-id={self._run['spec']['taskId']}"
+            found += self._api.list(CONFIG_MAPS, self._c.namespace, selector)[0]
+        uids = {o["metadata"]["uid"]: o["metadata"]["name"] for o in found if o and naming.belongs_to(o, self._run)}
+        for uid, name in uids.items():
+            self._api.delete(CONFIG_MAPS, self._c.namespace, name, uid)
 
     def _owned_jobs(self) -> list[Obj]:
         return [job for job in self._stores.jobs.all() if naming.belongs_to(job, self._run)]
