@@ -33,7 +33,17 @@ def install(requirements: Path, temporary: Path, *options: str, steps: Steps, wh
         run([python, "-m", "venv", temporary / "venv"], steps=steps, failure=failure, timeout_s=300)
         python = temporary / "venv" / "bin" / "python"
     target = temporary / "target"
-    argv: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-compile", *options]
+    argv: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--require-hashes",
+        "--no-compile",
+        *options,
+    ]
     run(
         [*argv, "--target", target, "--requirement", requirements],
         steps=steps,
