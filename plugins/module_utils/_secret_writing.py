@@ -101,20 +101,26 @@ class SecretRun:
 
     def _live_in(self, namespace: str, names: list[str]) -> dict[Place, Obj]:
         path = f"/api/v1/namespaces/{namespace}/secrets"
-        if len(names) == 1:
-            return self._one_by_one(path, namespace, names)
         try:
-            items = self._cluster.items(path, fieldSelector=_NO_RECORDS)[0]
+            try:
+                found = self._listed(path) if len(names) > 1 else self._one_by_one(path, names)
+            except ApiError as exc:
+                if exc.status != 403 or len(names) == 1:
+                    raise
+                # Whoever may touch named Secrets only may not list them.
+                found = self._one_by_one(path, names)
         except ApiError as exc:
-            if exc.status != 403:
-                raise
-            # Whoever may touch named Secrets only may not list them.
-            return self._one_by_one(path, namespace, names)
-        return {(namespace, obj["metadata"]["name"]): obj for obj in items if obj["metadata"]["name"] in names}
+            raise ClusterError(
+                f"The Secrets in namespace {namespace} cannot be read: {exc}. The user needs the right to get them."
+            ) from exc
+        return {(namespace, obj["metadata"]["name"]): obj for obj in found if obj["metadata"]["name"] in names}
 
-    def _one_by_one(self, path: str, namespace: str, names: list[str]) -> dict[Place, Obj]:
-        found = [(name, self._cluster.find(f"{path}/{name}")) for name in names]
-        return {(namespace, name): obj for name, obj in found if obj is not None}
+    def _listed(self, path: str) -> list[Obj]:
+        return self._cluster.items(path, fieldSelector=_NO_RECORDS)[0]
+
+    def _one_by_one(self, path: str, names: list[str]) -> list[Obj]:
+        found = self._cluster.each(lambda name: self._cluster.find(f"{path}/{name}"), names)
+        return [obj for obj in found if obj is not None]
 
     def _fetch(self, secrets: list[Wanted], live: Mapping[Place, Obj]) -> list[str]:
         for wanted in secrets:

