@@ -264,6 +264,14 @@ class View:
         except UnreadableError:
             return True
 
+    @property
+    def orchestrator_installed(self) -> bool:
+        """Whether the orchestrator's release has left its Deployment."""
+        try:
+            return self.orchestrator_deployment() is not None
+        except UnreadableError:
+            return True
+
     def our_names(self) -> tuple[str, str]:
         """Container names of watcher and bridge, as published."""
         snippet = self.snippet
