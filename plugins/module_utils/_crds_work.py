@@ -160,16 +160,16 @@ class Crds:
                 found.append(Item("CustomResourceDefinition", "", name, f"{CRDS_PATH}/{name}", live))
         return found
 
-    def remove(self, items: list[Item], finalizers: Iterable[str]) -> None:
-        """Delete and wait; what is still held at the end of the wait loses the named finalizers, and no others."""
+    def remove(self, items: list[Item], finalizers: Iterable[str] = (), *, controller_s: int = 0) -> None:
+        """Delete and wait; what is still held after `controller_s` loses the named finalizers, and no others."""
         if self._dry_run or not items:
             return
         self._cluster.each(self._delete, items)
-        left = self._until_gone(items)
-        held = set(finalizers)
-        if left and held:
+        held, left = set(finalizers), items
+        if held:
+            left = self._until_gone(left, controller_s)
             self._cluster.each(lambda item: self._let_go(item, held), left)
-            left = self._until_gone(left)
+        left = self._until_gone(left, self._wait_s)
         if left:
             named = ", ".join(f"{item.kind} {item.namespace}/{item.name}".replace(" /", " ") for item in left[:5])
             raise PlatformError(
@@ -205,8 +205,8 @@ class Crds:
             if exc.status not in (404, 409):  # gone, or made anew since: not the one that was meant
                 raise
 
-    def _until_gone(self, items: list[Item]) -> list[Item]:
-        deadline = time.monotonic() + self._wait_s
+    def _until_gone(self, items: list[Item], wait_s: int) -> list[Item]:
+        deadline = time.monotonic() + wait_s
         left = items
         while left:
             there = self._cluster.each(lambda item: self._cluster.find(item.path), left)

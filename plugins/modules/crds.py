@@ -46,11 +46,15 @@ options:
     elements: str
   finalizers:
     description:
-      - Finalizers that are taken off an object that is still there after O(wait_timeout), since no controller is left
-        to do so.
+      - Finalizers that are taken off an object that is still there after O(controller_timeout), since no controller is
+        left to do so.
     type: list
     elements: str
     default: [coderuns.orchestrator.io/finalizer, docsruns.orchestrator.io/finalizer]
+  controller_timeout:
+    description: How long a controller gets to end the objects itself, in seconds.
+    type: int
+    default: 60
   wait_timeout:
     description: Longest wait for the kinds to be served, or for objects to be gone, in seconds.
     type: int
@@ -125,6 +129,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "take_over": {"type": "list", "elements": "str", "default": ["helm"]},
     "claims_in": {"type": "list", "elements": "str"},
     "finalizers": {"type": "list", "elements": "str", "default": FINALIZERS},
+    "controller_timeout": {"type": "int", "default": 60},
     "wait_timeout": {"type": "int", "default": 60},
 }
 
@@ -155,11 +160,11 @@ def gone(crds: Crds, params: dict[str, Json]) -> dict[str, Json]:
     runs = crds.objects()
     claims = [] if params["claims_in"] is None else crds.claims(runs, params["claims_in"])
     live = crds.live()
-    crds.remove(runs, params["finalizers"])
-    crds.remove(claims, [])
+    crds.remove(runs, params["finalizers"], controller_s=params["controller_timeout"])
+    crds.remove(claims)
     whole = params["state"] == "absent"
     if whole:
-        crds.remove(live, [])
+        crds.remove(live)
     removed = [item.row() for item in [*runs, *claims, *(live if whole else [])]]
     there = {item.name for item in live} if whole else set()
     names = [name_of(item) for item in params["definitions"]]

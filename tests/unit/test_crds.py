@@ -171,6 +171,7 @@ def run(server: FakeServer, *, check_mode: bool = False, **params) -> dict:
         "claims_in": None,
         "finalizers": module.FINALIZERS,
         "wait_timeout": 0,
+        "controller_timeout": 0,
     }
     return module.run({"definitions": CRDS, **options, **params}, server, check_mode=check_mode)
 
