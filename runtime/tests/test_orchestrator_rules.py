@@ -360,6 +360,20 @@ def test_an_agent_that_ran_never_waits_again():
     assert observe(job(), [], "agent", was=Phase.RUNNING, said="", age_s=99).phase is Phase.RUNNING
 
 
+def test_an_eviction_is_remembered():
+    """Issue 8.7: the evicted pod is often gone before its Job has failed; what it said last is the reason."""
+    going = observe(job(), [pod({"running": {}}, conditions=[DISRUPTED])], "agent", was=Phase.RUNNING, said="", age_s=1)
+    assert (going.phase, going.reason) == (Phase.RUNNING, "JobStarted")
+    assert "EvictionByEvictionAPI" in going.disruption
+    failed = job(("Failed", "BackoffLimitExceeded"))
+    gone = observe(failed, [], "agent", was=Phase.RUNNING, said="", age_s=1, disrupted=going.disruption)
+    assert (gone.reason, gone.sentence) == ("Evicted", going.disruption)
+    deadline = observe(
+        job(("Failed", "DeadlineExceeded")), [], "agent", was=Phase.RUNNING, said="", age_s=1, disrupted="x"
+    )
+    assert deadline.reason == "DeadlineExceeded"
+
+
 def test_a_job_without_a_pod():
     """A refused pod leaves no trace in the Job's status: after a while it is said."""
     early = observe(job(), [], "agent", was=Phase.PENDING, said="", age_s=1)

@@ -328,7 +328,11 @@ def test_controller_configuration():
                 "pullPolicy": "Always",
             },
             "imagePullSecrets": [],
+            "podSecurityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": {"allowPrivilegeEscalation": False},
+            "resources": {},
         },
+        "sidecar": {"snippetConfigMap": "", "namespace": "", "bridge": False},
         "secrets": {"apiKeySecretName": "orchestrator-secrets", "apiKeySecretKey": "ANTHROPIC_API_KEY"},
         "permissions": {
             "agentToolsOverride": False,

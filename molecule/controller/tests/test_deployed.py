@@ -54,8 +54,10 @@ def ask(cluster, pod):
 
 def test_both_probes_pass(cluster, pod):
     """OR-083…OR-095, OR-A45: the Deployment is available, the container was never restarted, /ready is what the probe asks."""
-    deployment = cluster.get("deployment", "orchestrator", NAMESPACE)
-    assert deployment["status"]["availableReplicas"] == 1
+    cluster.until(
+        lambda: cluster.get("deployment", "orchestrator", NAMESPACE)["status"].get("availableReplicas") == 1,
+        "the readiness probe passes",
+    )
     container = named(pod["spec"], "orchestrator")
     assert container["command"] == ["/app/orchestrator"]
     assert (container["livenessProbe"]["httpGet"]["path"], container["readinessProbe"]["httpGet"]["path"]) == (

@@ -50,9 +50,12 @@ class Observation(NamedTuple):
     result: dict[str, str]
     finished_at: str = ""
     again_s: float = 0.0
+    disruption: str = ""  # who is putting the pod out, as long as the pod is there to say so
 
 
-def observe(job: Obj, pods: list[Obj], agent: str, *, was: Phase, said: str, age_s: float) -> Observation:
+def observe(
+    job: Obj, pods: list[Obj], agent: str, *, was: Phase, said: str, age_s: float, disrupted: str = ""
+) -> Observation:
     """Read a Job and its pods. `was` and `said` are phase and sentence known so far: an agent that ran never goes back
     to Pending, and a deadline's sentence repeats what the run was waiting for. `age_s`: age of the Job.
     """
@@ -68,18 +71,22 @@ def observe(job: Obj, pods: list[Obj], agent: str, *, was: Phase, said: str, age
             return Observation(Phase.SUCCEEDED, "JobCompleted", "The agent's Job is completed.", result, finished)
         if condition["type"] == "Failed":
             reason, sentence = _failure(condition, pod, agent, result, never_ran=was is not Phase.RUNNING, said=said)
+            if pod is None and reason == "JobFailed" and disrupted:
+                # The pod of an eviction is often gone before its Job has failed.
+                reason, sentence = "Evicted", disrupted
             return Observation(Phase.FAILED, reason, sentence, result, finished)
+    disruption = _disruption(pod) if pod else ""
     if was is Phase.RUNNING or _has_run(pod, agent):
-        return Observation(Phase.RUNNING, "JobStarted", "The agent is at work.", result)
+        return Observation(Phase.RUNNING, "JobStarted", "The agent is at work.", result, disruption=disruption)
     if pod is None:
         if age_s < NO_POD_S:
             return Observation(
                 Phase.PENDING, "JobCreated", "The Job is made, and its pod is on its way.", result, again_s=NO_POD_S
             )
-        sentence = "The Job has no pod: a quota or an admission rule refuses it; the Events of the Job say which."
+        sentence = "The Job has no pod yet: a quota or an admission rule may refuse it; the Events of the Job say so."
         return Observation(Phase.PENDING, "PodRefused", sentence, result)
     reason, sentence = _waiting(pod)
-    return Observation(Phase.PENDING, reason, sentence, result)
+    return Observation(Phase.PENDING, reason, sentence, result, disruption=disruption)
 
 
 def _waiting(pod: Obj) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from orchestrator.observe import MAX_SENTENCE, Phase, observe
 from orchestrator.sidecar import lacking_volumes
 from orchestrator.status import (
     CLEANED_UP,
+    DISRUPTED,
     MONITORED,
     NEVER_STARTED,
     PHASES,
@@ -30,6 +31,7 @@ from orchestrator.status import (
     is_final,
     marks_of_phase,
     reason_of,
+    sentence_of,
 )
 from orchestrator.templates import TemplateError, code_values, common, docs_values
 from orchestrator.turns import has_ended
@@ -330,14 +332,16 @@ class _Attempt:
             was=was,
             said=str(self._status.get("message") or "") if was is Phase.PENDING else "",
             age_s=self._seconds_since(job["metadata"].get("creationTimestamp")),
+            disrupted=sentence_of(self._status, DISRUPTED),
         )
+        more = [Mark(DISRUPTED, holds=True, reason="Evicted", sentence=seen.disruption)] if seen.disruption else []
         told: dict[str, Any] = {k: v for k, v in seen.result.items() if k in RESULT_FIELDS[self._kind]}
         if seen.phase is Phase.SUCCEEDED:
             told["workCompleted"] = True
         event = {Phase.SUCCEEDED: "Normal", Phase.FAILED: "Warning"}.get(seen.phase, "")
         if seen.reason in ("Unschedulable", "ImageMissing", "ContainerRefused", "PodRefused"):
             event = "Warning"
-        self._write(seen.phase, seen.reason, seen.sentence, told, event=event)
+        self._write(seen.phase, seen.reason, seen.sentence, told, *more, event=event)
         if seen.phase in (Phase.SUCCEEDED, Phase.FAILED):
             self._leave()
             return 0.0
@@ -405,8 +409,10 @@ class _Attempt:
     ) -> None:
         known = self._status.get("conditions") or []
         marks = [*marks_of_phase(phase, reason, sentence, known), *more]
-        if reason == "Accepted" and reason_of(self._status, CLEANED_UP):
-            marks.append(Mark(CLEANED_UP, holds=False, reason="NewAttempt", sentence="Another attempt is on its way."))
+        if reason == "Accepted":
+            old = [kind for kind in (CLEANED_UP, DISRUPTED) if reason_of(self._status, kind)]
+            sentence = "Another attempt is on its way."
+            marks += [Mark(kind, holds=False, reason="NewAttempt", sentence=sentence) for kind in old]
         patch = advance(self._status, self._stamp(), phase=phase, marks=marks, fields=fields or {})
         if patch is None:
             return

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PHASES = tuple(phase.value for phase in Phase)
 FINAL = (Phase.SUCCEEDED.value, Phase.FAILED.value)
-MONITORED, CLEANED_UP = "Monitored", "CleanedUp"
+MONITORED, CLEANED_UP, DISRUPTED = "Monitored", "CleanedUp", "Disrupted"
 # Reasons of a failure that ask for another try of the same attempt once their cause is gone: nothing was started.
 NEVER_STARTED = ("FieldRefused",)
 
@@ -79,3 +79,9 @@ def reason_of(status: Obj, kind: str) -> str:
     return next(
         (c.get("reason", "") for c in status.get("conditions") or [] if c["type"] == kind and c["status"] == "True"), ""
     )
+
+
+def sentence_of(status: Obj, kind: str) -> str:
+    """The sentence of a condition that holds, else an empty text."""
+    found = (c for c in status.get("conditions") or [] if c["type"] == kind and c["status"] == "True")
+    return str(next((c.get("message", "") for c in found), ""))
