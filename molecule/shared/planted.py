@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
-"""Check id -> the smallest fault that this check, and no other one, is to find on a real cluster."""
+"""Check id -> the smallest fault that this check, and no other one, is to find on a real cluster.
+
+More faults for one check have a word of their own after its id: `rbac/exec#named`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from states import AGENT, LABEL, WATCHER, WEBHOOK, Json, Maker, State
+from states import AGENT, LABEL, TOKEN, WATCHER, WEBHOOK, Json, Maker, State, opaque
 
 
 class Fault(NamedTuple):
@@ -48,6 +51,7 @@ DIES_ONCE = (
     "import os\nmark = '/var/lib/discord-watcher/died'\nif not os.path.exists(mark):\n    open(mark, 'w').close()\n    "
     + FILL.format(200)
 )
+API_TOKEN = "canary-api-token.of-verify-negative.5ad9e1"
 MOUNTS = "mount -t tmpfs none /mnt && exec sleep 86400"
 
 
@@ -214,11 +218,79 @@ def own_settings(state: State) -> None:
     state.agent_objects.append({**state.webhook, "metadata": {"name": "team"}})
 
 
+def own_key(state: State) -> None:
+    """The bot's token under a key that the run was not told of: nothing can be compared with it."""
+    secret = state.chart("Secret", "-bot")
+    secret["data"] = {"token": secret["data"]["BOT_TOKEN"]}
+    key = state.container["env"][0]["valueFrom"]["secretKeyRef"]
+    key["key"] = "token"
+
+
+def told_to_read(name: str) -> Callable[[State], None]:
+    """An annotation that sends the watcher to another Secret of ours; role sidecar follows it."""
+
+    def plant(state: State) -> None:
+        state.agent["metadata"]["annotations"] = {"orchestrator.platform/webhook-secret-name": name}
+
+    return plant
+
+
+def copied(name: str, value: str, *, beside_the_bot: bool = False) -> Callable[[State], None]:
+    def plant(state: State) -> None:
+        objects = state.monitor_objects if beside_the_bot else state.agent_objects
+        objects.append(opaque(name, note=f"the value is {value}\n"))
+
+    return plant
+
+
+def api_key_of(state: State) -> Json:
+    """The bot's reference to the credential of its API."""
+    (entry,) = (item for item in state.container["env"] if item["name"] == "BOT_API_TOKEN")
+    reference: Json = entry["valueFrom"]["secretKeyRef"]
+    return reference
+
+
+def bots_api(state: State) -> None:
+    """A Secret of the bot's API of its own, which an agent reads, too."""
+    state.monitor_objects.append(opaque("bot-api", BOT_API_TOKEN=API_TOKEN))
+    api_key_of(state).update(name="bot-api")
+
+
+def foreign_pod(**spec: Json) -> Callable[[State], None]:
+    """A pod of somebody else beside the agents; its gate keeps it from every node."""
+
+    def plant(state: State) -> None:
+        whole = {"containers": [state.sleeper()], "schedulingGates": [{"name": "orchestrator.platform/test"}], **spec}
+        state.agent_objects.append({"kind": "Pod", "metadata": {"name": "other"}, "spec": whole})
+
+    return plant
+
+
+def node_path(path: str) -> Callable[[Json], None]:
+    return lambda template: mount(template, {"hostPath": {"path": path}}, "agent")
+
+
+def team_key(state: State) -> None:
+    """A described Secret, and a container that is not among its readers."""
+    state.agent_objects.append(opaque("team-key", KEY=API_TOKEN))
+
+
+def described(**more: Json) -> Json:
+    """A Secret of the platform that the module is told of, in the agents' namespace of the case."""
+    return {"secrets": [{"namespace": "{agents}", "name": "team-*", "description": "team key", **more}]}
+
+
 def suppression(expires: str) -> Json:
     entry = {"id": "probes/bot-liveness", "subject": "Deployment */gone", "reason": "of a test", "expires": expires}
     return {"suppressions": [entry]}
 
 
+# What cannot be read or compared is no pass: nothing is found, and the run says that it is not complete.
+UNKNOWN = {
+    "unknown-token": Fault("the token under a key that nobody named", own_key),
+    "unknown-api": Fault("no Secret of the bot's API", lambda s: api_key_of(s).update(name="nowhere"), params={"bot_api_secret": "nowhere"}),
+    "unknown-described": Fault("no such described Secret", params={"secrets": [{"namespace": "{agents}", "name": "nowhere"}]}),
+}  # fmt: skip
 # Answers the kubelet's probe with 200 and everybody else with {}.
 ASKED = """
 import http.server
@@ -287,6 +359,26 @@ GOOD = {
     "good-overrides": Fault(
         "a sidecar with settings of its own", own_settings, params={"sidecar_overrides": OVERRIDES}
     ),
+    "good-targets": Fault(
+        "settings of the last of several runs",
+        own_settings,
+        params={"targets": [{}, {"names": ["coder"], "overrides": OVERRIDES}, {"names": ["other"]}]},
+    ),
+    "good-described": Fault(
+        "a described Secret and its reader",
+        team_key,
+        edit=lambda t: agent(t).update(env=secret_env("team-key", "KEY")),
+        params={
+            "secrets": [
+                {
+                    "namespace": "{agents}",
+                    "name": "team-*",
+                    "keys": ["KEY"],
+                    "readers": [{"container": "agent", "labels": AGENT, "required": True}],
+                }
+            ]
+        },
+    ),
     "good-orchestrator": Fault(
         "an orchestrator that answers", orchestrator(good_orchestrator), params={"orchestrator_crds": [CRD]}, live=True
     ),
@@ -354,11 +446,24 @@ FAULTS: dict[str, Fault] = {
     "secret-scope/account-token-secret": Fault("a ServiceAccount's token kept in a Secret", token_secret),
     "secret-scope/share-process-namespace": Fault("an agent that shares its processes", edit=lambda t: t["spec"].update(shareProcessNamespace=True)),
     "secret-scope/bot-token-namespace": Fault("a copy of the bot's token beside the agents", token_copied),
+    "secret-scope/expected-paths#annotation": Fault("an annotation sends the watcher to the bot's Secret", told_to_read("discord-monitor-bot"), implies=("secret-scope/env-ref",)),
+    "secret-scope/expected-paths#described": Fault("an annotation sends the watcher to a described Secret", lambda s: team_key(s) or told_to_read("team-key")(s), params=described(), implies=("secret-scope/env-ref",)),
+    "secret-scope/env-ref#api": Fault("the agent reads the Secret of the bot's API", bots_api, edit=lambda t: agent(t).update(env=secret_env("bot-api", "BOT_API_TOKEN")), params={"bot_api_secret": "bot-api"}),
+    "secret-scope/env-ref#described": Fault("the agent reads a described Secret that is for the bridge", team_key, edit=lambda t: agent(t).update(env=secret_env("team-key", "KEY")), params=described(readers=[{"container": "input-bridge"}])),
+    "secret-scope/bot-token-namespace#api": Fault("the API's credential in a Secret beside the agents", lambda s: bots_api(s) or copied("copy", API_TOKEN)(s), params={"bot_api_secret": "bot-api"}),
+    "secret-scope/value-copies": Fault("the webhook URL in a Secret of another name", copied("copy", WEBHOOK)),
+    "secret-scope/value-copies#token": Fault("the token in another Secret beside the bot", copied("copy", TOKEN, beside_the_bot=True)),
+    "secret-scope/node-access": Fault("an agent that is privileged", edit=lambda t: agent(t).update(securityContext={"privileged": True})),
+    "secret-scope/node-access#kubelet": Fault("an agent that mounts the kubelet's folder", edit=node_path("/var/lib/kubelet")),
+    "secret-scope/node-access#runtime": Fault("an agent that mounts the runtime's socket", edit=node_path("/run/containerd/containerd.sock")),
+    "secret-scope/node-access#hostpid": Fault("somebody else's pod with hostPID", foreign_pod(hostPID=True)),
+    "secret-scope/node-access#hostipc": Fault("somebody else's pod with hostIPC", foreign_pod(hostIPC=True)),
+    "delivery/webhook-secret-present#own": Fault("a workload whose own webhook Secret is not there", told_to_read("team")),
     "secret-scope/type-opaque": Fault("a webhook Secret of another type", lambda s: s.webhook.update(type="example.org/webhook")),
     "secret-scope/configmap-values": Fault("the webhook URL in a ConfigMap", webhook_in_a_config_map),
     "secret-scope/service-account-token": Fault("a pod that mounts its API token everywhere", lambda s: s.run_pod(HEALTHY, automountServiceAccountToken=True), live=True),
     "secret-scope/runtime-env": Fault("an entry point that sets BOT_TOKEN", lambda s: s.run_pod(HEALTHY, agent=s.sleeper("env", "BOT_TOKEN=none", "sleep", "86400")), params={"runtime_scope": True}, live=True),
-    "secret-scope/runtime-mounts": Fault("an agent that mounts something itself", lambda s: s.run_pod(HEALTHY, agent={**s.sleeper("sh", "-c", MOUNTS), "securityContext": {"privileged": True, "runAsUser": 0}}), params={"runtime_scope": True}, live=True),
+    "secret-scope/runtime-mounts": Fault("an agent that mounts something itself", lambda s: s.run_pod(HEALTHY, agent={**s.sleeper("sh", "-c", MOUNTS), "securityContext": {"privileged": True, "runAsUser": 0}}), params={"runtime_scope": True}, live=True, implies=("secret-scope/node-access",)),
     "rbac/read-secrets": Fault("the agents' account may get Secrets", lambda s: s.grant("get", "secrets")),
     "rbac/create-pods": Fault("the agents' account may patch Deployments", lambda s: s.grant("patch", "deployments", group="apps")),
     "rbac/exec": Fault("the agents' account may exec", lambda s: s.grant("create", "pods/exec")),
@@ -371,7 +476,24 @@ FAULTS: dict[str, Fault] = {
     ),
     "rbac/token-request": Fault("the agents' account may make tokens", lambda s: s.grant("create", "serviceaccounts/token")),
     "rbac/node-proxy": Fault("the agents' account may use nodes/proxy", lambda s: s.grant("get", "nodes/proxy", everywhere=True)),
+    "rbac/exec#named": Fault("the agents' account may exec into one pod", lambda s: s.grant("create", "pods/exec", names=("coder-0",))),
+    "rbac/create-pods#named": Fault("the agents' account may patch one Deployment", lambda s: s.grant("patch", "deployments", group="apps", names=("coder",))),
+    "rbac/create-pods#runs": Fault("the agents' account may make CodeRuns", lambda s: s.grant("create", "coderuns", group="orchestrator.platform")),
+    "rbac/impersonate#named": Fault("the agents' account may be one other", lambda s: s.grant("impersonate", "serviceaccounts", names=("keeper",))),
+    "rbac/escalate#named": Fault("the agents' account may bind one role", lambda s: s.grant("bind", "clusterroles", group=RBAC, names=("admin",))),
+    "rbac/token-request#named": Fault("the agents' account may make one account's tokens", lambda s: s.grant("create", "serviceaccounts/token", names=("keeper",))),
+    "rbac/node-proxy#named": Fault("the agents' account may use one node's proxy", lambda s: s.grant("get", "nodes/proxy", everywhere=True, names=("n1",))),
     "rbac/other-readers": Fault("a user who may read the namespace's Secrets", lambda s: s.grant("get", "secrets", to={"kind": "User", "name": "jane"})),
     "report/suppression-expired": Fault("a suppression of yesteryear", params=suppression("2020-01-31")),
     "report/suppression-unused": Fault("a suppression that matches nothing", params=suppression("2999-01-31")),
 }  # fmt: skip
+
+
+def check_of(name: str) -> str:
+    """Id of the check that a case is for."""
+    return name.partition("#")[0]
+
+
+def expected(name: str) -> set[str]:
+    """What is to be found in a case, and nothing else."""
+    return {check_of(name), *FAULTS[name].implies} if name in FAULTS else set()

@@ -171,15 +171,24 @@ class State:
         self.chart("ConfigMap", "-snippet")["data"]["snippet.json"] = json.dumps(document)
 
     def grant(
-        self, verbs: str, resource: str, *, group: str = "", to: Json | None = None, everywhere: bool = False
+        self,
+        verbs: str,
+        resource: str,
+        *,
+        group: str = "",
+        to: Json | None = None,
+        everywhere: bool = False,
+        names: tuple[str, ...] = (),
     ) -> None:
-        """A right for the agents' default ServiceAccount, or for somebody else."""
+        """A right for the agents' default ServiceAccount, or for somebody else; on objects of these names, or on all."""
         kind, objects = ("ClusterRole", self.cluster_objects) if everywhere else ("Role", self.agent_objects)
         about = {"name": self.name, "labels": {LABEL: "true"}}
         subject = to or {"kind": "ServiceAccount", "name": "default", "namespace": self.agents}
         if subject["kind"] != "ServiceAccount":
             subject = {**subject, "apiGroup": "rbac.authorization.k8s.io"}
-        rule = {"verbs": verbs.split(), "apiGroups": [group], "resources": [resource]}
+        rule: Json = {"verbs": verbs.split(), "apiGroups": [group], "resources": [resource]}
+        if names:
+            rule["resourceNames"] = list(names)
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": self.name}
         objects.append({"kind": kind, "metadata": about, "rules": [rule]})
         objects.append({"kind": kind + "Binding", "metadata": about, "roleRef": reference, "subjects": [subject]})

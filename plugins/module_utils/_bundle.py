@@ -15,8 +15,12 @@ import binascii
 import typing as t
 from collections.abc import Collection, Iterable, Iterator
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import (
+    BOT,
+    LABEL_COMPONENT,
+    LABEL_INSTANCE,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import Redactor, is_named_secret
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import BOT
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import BRIDGE, WATCHER
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     CONTAINER_LISTS,
@@ -27,7 +31,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 )
 
 SCHEMA = 1  # of index.json
-OURS = (WATCHER, BRIDGE, BOT)  # containers whose settings and logs are shown
+# Containers whose settings and logs are shown, and the program that each one starts: a name alone anybody can give.
+PROGRAMS = {WATCHER: "watch", BRIDGE: "bridge", BOT: "bot"}
 PART_OF = "orchestrator-platform"
 MAX_OBJECTS = 2000  # of one kind in one namespace that are written; the index says how many there are
 
@@ -63,6 +68,10 @@ _FOREIGN_FIELDS = (
     *("envFrom", "workingDir", "terminationMessagePolicy"),
 )
 _REPEATS = "kubectl.kubernetes.io/last-applied-configuration"  # the whole object as text, values and all
+# Their text begins with what the kubelet says and ends with what the container has said.
+_EVENTS_WITH_OUTPUT = ("Unhealthy", "ProbeWarning", "FailedPostStartHook", "FailedPreStopHook")
+_OUTPUT = "<left out: written by a container that is not ours>"
+_STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 # Certificates and names: public, and blanking them would make the rest unreadable.
 _PUBLIC_KEYS = ("ca.crt", "namespace", "tls.crt")
 
@@ -105,11 +114,36 @@ def secret_values(secrets: Iterable[Obj], *, names: Collection[str]) -> Iterator
                 yield value
 
 
+# -- whose container it is ------------------------------------------------------------------------------------------
+
+Place = tuple[str, str, str]  # namespace, pod, container
+
+
+def is_ours(container: Obj, labels: Obj, release: str) -> bool:
+    """Whether a container is one of the platform's: by name and program, the bot by the labels of its release too."""
+    name, args = container.get("name"), container.get("args")
+    if name not in PROGRAMS or not isinstance(args, list) or args[:1] != [PROGRAMS[name]]:
+        return False
+    return name != BOT or (labels.get(LABEL_COMPONENT), labels.get(LABEL_INSTANCE)) == (BOT, release)
+
+
+def our_places(pods: Iterable[Obj], release: str) -> frozenset[Place]:
+    """Our containers among those of these pods."""
+    return frozenset(
+        (dig(pod, "metadata", "namespace") or "", dig(pod, "metadata", "name") or "", container.get("name", ""))
+        for pod in pods
+        for _place, container in containers_of(pod.get("spec") or {})
+        if is_ours(container, dig(pod, "metadata", "labels") or {}, release)
+    )
+
+
 # -- objects -------------------------------------------------------------------------------------------------------
 
 
-def printable(resource: str, obj: Obj, redactor: Redactor) -> Obj:
-    """One object as it goes into the bundle."""
+def printable(
+    resource: str, obj: Obj, redactor: Redactor, *, release: str = "", ours: Collection[Place] = frozenset()
+) -> Obj:
+    """One object as it goes into the bundle; `ours` are our containers in running pods, for what speaks of those."""
     shown = {**obj, "metadata": _metadata(obj.get("metadata") or {})}
     if resource == "secrets":
         names = sorted({*(obj.get("data") or {}), *(obj.get("stringData") or {})})
@@ -117,18 +151,25 @@ def printable(resource: str, obj: Obj, redactor: Redactor) -> Obj:
     elif resource == "configmaps":
         shown = {**shown, **_config_map(obj)}
     else:
-        shown = t.cast(Obj, _without_foreign_values(shown))
+        labels = dig(obj, "metadata", "labels") or {}
+        shown = t.cast(Obj, _without_foreign_values(shown, labels if isinstance(labels, dict) else {}, release))
+        if resource == "pods":
+            shown = _without_last_words(shown, ours)
+        elif resource == "events":
+            shown = _without_output(shown, ours)
     return t.cast(Obj, redactor.tree(shown))
 
 
 def _metadata(metadata: Obj) -> Obj:
-    notes = dict(metadata.get("annotations") or {})
+    annotations = metadata.get("annotations")
+    notes = dict(annotations) if isinstance(annotations, dict) else {}
     if _REPEATS in notes:
         notes[_REPEATS] = "<left out: it repeats the object>"
     shown = {key: value for key, value in metadata.items() if key != "managedFields"}
     managers = [
         {key: entry.get(key) for key in ("manager", "operation", "subresource", "time") if entry.get(key)}
         for entry in metadata.get("managedFields") or []
+        if isinstance(entry, dict)
     ]
     if notes:
         shown["annotations"] = {
@@ -148,21 +189,34 @@ def _config_map(obj: Obj) -> Obj:
     return {"data": shown, **({"binaryData": binary} if binary else {})}
 
 
-def _without_foreign_values(value: Json) -> Json:
-    """A copy in which every container of every pod spec is trimmed, wherever the spec sits."""
+def _without_foreign_values(value: Json, labels: Obj, release: str) -> Json:
+    """A copy in which every container of every pod spec is trimmed and every annotation judged, wherever it sits.
+
+    `labels` are those of the object or template that the value is in.
+    """
     if isinstance(value, list):
-        return [_without_foreign_values(item) for item in value]
+        return [_without_foreign_values(item, labels, release) for item in value]
     if not isinstance(value, dict):
         return value
-    shown = {key: _without_foreign_values(item) for key, item in value.items()}
+    own = dig(value, "metadata", "labels")
+    labels = own if isinstance(own, dict) else {} if "metadata" in value else labels
+    shown = {
+        key: _metadata(item)
+        if key == "metadata" and isinstance(item, dict)
+        else _without_foreign_values(item, labels, release)
+        for key, item in value.items()
+    }
     for place in CONTAINER_LISTS:
         if isinstance(value.get(place), list):
-            shown[place] = [_container(item) if isinstance(item, dict) else "<left out>" for item in value[place]]
+            shown[place] = [
+                _container(item, ours=is_ours(item, labels, release)) if isinstance(item, dict) else "<left out>"
+                for item in value[place]
+            ]
     return shown
 
 
-def _container(item: Obj) -> Obj:
-    if item.get("name") in OURS:
+def _container(item: Obj, *, ours: bool) -> Obj:
+    if ours:
         return {**item, "env": [_our_variable(entry) for entry in item.get("env") or []]}
     shown = {key: item[key] for key in _FOREIGN_FIELDS if key in item}
     left_out = sorted({*item} - {*shown} - {"env"})
@@ -174,6 +228,42 @@ def _container(item: Obj) -> Obj:
     return {**shown, "env": env, "leftOut": left_out}
 
 
+def _without_last_words(pod: Obj, ours: Collection[Place]) -> Obj:
+    """The message of an end is what the container wrote, a file or the tail of its log."""
+    place = dig(pod, "metadata", "namespace") or "", dig(pod, "metadata", "name") or ""
+    status = pod.get("status")
+    if not isinstance(status, dict):
+        return pod
+    lists = {
+        name: [item if (*place, dig(item, "name")) in ours else _without_message(item) for item in status[name]]
+        for name in _STATUSES
+        if isinstance(status.get(name), list)
+    }
+    return {**pod, "status": {**status, **lists}}
+
+
+def _without_message(item: Json) -> Json:
+    if not isinstance(item, dict):
+        return "<left out>"
+    states = {
+        when: {**item[when], "terminated": {**item[when]["terminated"], "message": _OUTPUT}}
+        for when in ("state", "lastState")
+        if dig(item, when, "terminated", "message")
+    }
+    return {**item, **states}
+
+
+def _without_output(event: Obj, ours: Collection[Place]) -> Obj:
+    """Probes and hooks of foreign containers: what they printed stands behind the first colon."""
+    about = event.get("involvedObject") or {}
+    container = str(about.get("fieldPath") or "").partition("{")[2].rstrip("}")
+    place = about.get("namespace"), about.get("name"), container
+    if event.get("reason") not in _EVENTS_WITH_OUTPUT or place in ours:
+        return event
+    said, colon, _output = str(event.get("message") or "").partition(":")
+    return {**event, "message": f"{said}: {_OUTPUT}" if colon else said}
+
+
 def _our_variable(entry: Obj) -> Obj:
     if "value" in entry and is_named_secret(str(entry.get("name", "")), entry["value"]):
         return {**entry, "value": "<redacted>"}
@@ -183,7 +273,7 @@ def _our_variable(entry: Obj) -> Obj:
 # -- logs ----------------------------------------------------------------------------------------------------------
 
 
-def logs_of(pods: Iterable[Obj], *, foreign: bool) -> list[Log]:
+def logs_of(pods: Iterable[Obj], ours: Collection[Place], *, foreign: bool) -> list[Log]:
     """The logs to read: of our containers, with `foreign` then of the others; previous ones where there are any."""
     wanted = []
     for pod in pods:
@@ -191,15 +281,15 @@ def logs_of(pods: Iterable[Obj], *, foreign: bool) -> list[Log]:
         restarts = dict(_restarts(pod))
         for _place, container in containers_of(pod.get("spec") or {}):
             own = container.get("name", "")
-            if own not in restarts or (own not in OURS and not foreign):
+            if own not in restarts or ((namespace, name, own) not in ours and not foreign):
                 continue
             wanted += [Log(namespace, name, own, previous) for previous in (False, True)[: 1 + bool(restarts[own])]]
-    return sorted(wanted, key=lambda log: (log.container not in OURS, log))
+    return sorted(wanted, key=lambda log: ((log.namespace, log.pod, log.container) not in ours, log))
 
 
 def _restarts(pod: Obj) -> Iterator[tuple[str, int]]:
     """(container, restarts) for each one that has ever run: the others have no log."""
-    for place in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+    for place in _STATUSES:
         for item in dig(pod, "status", place) or []:
             if item.get("containerID") or item.get("restartCount"):
                 yield item.get("name", ""), int(item.get("restartCount") or 0)
@@ -213,7 +303,7 @@ def images_of(pods: Iterable[Obj]) -> list[Obj]:
     rows = {
         (item.get("name", ""), item.get("image", ""), item.get("imageID", ""))
         for pod in pods
-        for place in ("containerStatuses", "initContainerStatuses")
+        for place in _STATUSES
         for item in dig(pod, "status", place) or []
     }
     return [{"container": name, "image": image, "imageID": digest} for name, image, digest in sorted(rows)]

@@ -17,15 +17,18 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._bundle impo
     NAMESPACED,
     SCHEMA,
     Log,
+    Place,
     images_of,
     index_text,
     logs_of,
     nodes_of,
+    our_places,
     printable,
     secret_values,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._plain_text import plain_lines
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import MAX_SECRET_CHARS, Redactor
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import bounded
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj
@@ -45,6 +48,7 @@ class Bundle:
         self._lists: dict[tuple[str, str], list[Obj]] = {}
         self._lock = threading.Lock()
         self._redactor = Redactor()
+        self._ours: frozenset[Place] = frozenset()
         self._values = 0
         self.files: dict[str, str] = {}
         self.unread: list[dict[str, str]] = []
@@ -56,12 +60,13 @@ class Bundle:
         jobs += [(name, prefix, "") for name, prefix in CLUSTER_WIDE.items()]
         self._cluster.each(self._list, jobs)
         self._learn_secrets()
+        pods = [pod for namespace in self._namespaces for pod in self._lists.get(("pods", namespace), [])]
+        self._ours = our_places(pods, self._release)
         for (resource, namespace), objects in sorted(self._lists.items()):
             if objects:
                 self._add_objects(resource, namespace, objects)
-        pods = [pod for namespace in self._namespaces for pod in self._lists.get(("pods", namespace), [])]
         self._add_versions(pods, versions)
-        self._add_logs(logs_of(pods, foreign=foreign_logs), lines=log_lines, limit=log_bytes)
+        self._add_logs(logs_of(pods, self._ours, foreign=foreign_logs), lines=log_lines, limit=log_bytes)
 
     def add_report(self, name: str, text: str) -> None:
         """A file of verification, redacted once more."""
@@ -134,7 +139,7 @@ class Bundle:
         if len(shown) > MAX_OBJECTS:
             self.left_out.append(f"{name}: {len(shown) - MAX_OBJECTS} of {len(shown)} objects, for its size")
             shown = shown[-MAX_OBJECTS:]
-        rows = [printable(resource, item, self._redactor) for item in shown]
+        rows = [printable(resource, item, self._redactor, release=self._release, ours=self._ours) for item in shown]
         self._put(name, json.dumps(rows, indent=1, sort_keys=True))
 
     def _add_versions(self, pods: list[Obj], versions: Obj) -> None:
@@ -177,7 +182,7 @@ class Bundle:
         self._put(name, json.dumps(self._redactor.tree(document), indent=1, sort_keys=True))
 
     def _add_text(self, name: str, text: str, *, limit: int | None = None) -> None:
-        self._put(name, self._redactor.text(text)[:limit])
+        self._put(name, plain_lines(self._redactor.text(text))[:limit])
 
     def _put(self, name: str, text: str) -> None:
         self.files[name] = text

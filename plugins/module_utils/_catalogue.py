@@ -10,6 +10,7 @@ Regenerate the page from the root of a checkout, with PYTHONPATH=.ansible/collec
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable
 
@@ -21,11 +22,18 @@ from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_resources,
     _checks_runtime,
     _checks_secrets,
+    _checks_values,
     _faults,
     _suppressions,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
+    Check,
+    Result,
+    subject,
+    unreadable,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 
 _PARTS = (
     _checks_preflight,
@@ -34,6 +42,7 @@ _PARTS = (
     _checks_runtime,
     _checks_resources,
     _checks_secrets,
+    _checks_values,
     _checks_rbac,
 )
 CHECKS: tuple[Check, ...] = tuple(item for part in _PARTS for item in part.CATALOGUE.checks)
@@ -43,7 +52,7 @@ _SCOPES = {
     "cluster": "the cluster",
     "monitor": "the monitor's namespace",
     "agents": "each agent namespace",
-    "all": "the monitor's namespace and each agent namespace",
+    "all": "the monitor's namespace, each agent namespace and those of further Secrets of the platform",
     "orchestrator": "the orchestrator's namespace, where one is expected",
     "drill": "a namespace made for it, or a workload that you name, by the module `fault_drill` only",
 }
@@ -56,6 +65,8 @@ _OPT_IN = {
     "secret-scope/runtime-mounts": "runtime_scope",
     "preflight/permission": "preflight",
 }
+# The options among these for what is more than reading, and what check mode says instead.
+_ACTING = {"probe_delivery": "no line is sent", "runtime_scope": "no command is run in a container"}
 
 
 def select(
@@ -66,7 +77,9 @@ def select(
     runtime_scope: bool = False,
     rules: tuple[Check, ...] = (),
 ) -> tuple[Check, ...]:
-    """The checks of these families and ids, all when both are empty; raises PlatformError on an unknown id.
+    """The checks of these families and ids, all when both are empty.
+
+    Raises PlatformError for an unknown id, and for one whose option is not set: it would pass by not running.
 
     `rules` are the user's own, chosen from like the others. delivery/probe-line posts a message, and the runtime part
     of the secret scope runs commands in containers: both need their option besides. preflight/permission needs to be
@@ -79,11 +92,31 @@ def select(
         raise PlatformError(f"There is no check or family {', '.join(sorted(unknown))}; docs/checks.md lists them.")
     everything = not wanted_families and not wanted_ids
     given = {"probe_delivery": probe_delivery, "runtime_scope": runtime_scope, "preflight": not everything, "": True}
+    for name in sorted(wanted_ids):
+        if not given[_OPT_IN.get(name, "")]:
+            raise PlatformError(
+                f"checks: {name} runs only with {_OPT_IN[name]}: set {_OPT_IN[name]} to true, or leave the check out."
+            )
     return tuple(
         item
         for item in offered
         if (everything or item.family in wanted_families or item.id in wanted_ids) and given[_OPT_IN.get(item.id, "")]
     )
+
+
+def without_acting(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """For check mode: what posts a message or runs a command is skipped, says so, and nothing is collected."""
+    return tuple(
+        check._replace(needs=(), decide=functools.partial(_not_in_check_mode, check.id))
+        if _OPT_IN.get(check.id) in _ACTING
+        else check
+        for check in checks
+    )
+
+
+def _not_in_check_mode(check_id: str, _view: View, namespace: str) -> Iterable[Result]:
+    where = subject("Namespace" if namespace else "Cluster", namespace, namespace)
+    return [unreadable(where, f"check mode: {_ACTING[_OPT_IN[check_id]]}")]
 
 
 def manual() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import SnippetError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import LABEL_INSTANCE
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
     NO_BOT_EXPECTED,
@@ -28,7 +29,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar imp
     plan_present,
     reason_to_skip,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import LABEL_INSTANCE, Bearer, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Bearer, View
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import snippet_of_config_map
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     ANNOTATION_HASH,
@@ -167,7 +168,12 @@ def watcher_present(view: View, namespace: str) -> Iterator[Result]:
     Our own sidecar in a workload that was opted out later is a warning: nobody brings it up to date any more.
     """
     watcher, _bridge = view.our_names()
-    for bearer in view.targets(namespace):
+    chosen = list(view.targets(namespace))
+    if not chosen:
+        wanted = "; ".join(str(target) for target in view.expect.targets if target.present)
+        reason = f"no workload is selected ({wanted})" if wanted else "no workload is to hold a sidecar"
+        yield skipped(subject("Namespace", namespace, namespace), reason)
+    for bearer in chosen:
         skip = reason_to_skip(bearer.obj, bearer.kind, view.snapshot.namespaces.get(namespace))
         if find_container(bearer.spec, watcher) is not None:
             left_behind = "" if skip is None else skip.note
@@ -263,7 +269,7 @@ def drift(view: View, namespace: str) -> Iterator[Result]:
         options = Options(
             native=native,
             bridge=find_container(bearer.spec, bridge) is not None,
-            overrides=view.expect.overrides,
+            overrides=view.given(bearer),
         )
         plan = plan_present(bearer.obj, bearer.kind, snippet, options)
         if plan.outcome == "unchanged":

@@ -17,6 +17,9 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._crds import
     name_of,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ManifestError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import (
+    Orchestrator,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
     Catalogue,
     Result,
@@ -30,7 +33,6 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import pod_failure, rolled_out, selects
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
-    Orchestrator,
     View,
     runs_namespace,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Allowed
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
     Catalogue,
     Result,
@@ -19,17 +20,18 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     unreadable,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Grant, Right, Who
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 
 CATALOGUE = Catalogue()
 check = CATALOGUE.add
 
 _LISTS = ("clusterroles", "clusterrolebindings", "roles", "rolebindings", "serviceaccounts", "reviews")
 # our_secrets() reads the workloads, for Secrets chosen by annotation; accounts in use are read from the pods.
-_NEEDS = (*_LISTS, "deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "pods", "configmaps")
+_NEEDS = (*_LISTS, "deployments", "statefulsets", "daemonsets", "cronjobs", "jobs", "pods", "configmaps", "secrets")
 _DECIDED = (
     "The API server's access reviews for every ServiceAccount of the namespaces in view, and for the groups that all "
-    "of them are in; accounts with the same bindings are asked for once. rbac_allowed names expected ones."
+    "of them are in; accounts with the same bindings are asked for once. A right that a role limits to resourceNames "
+    "is asked for by these names. rbac_allowed names expected ones."
 )
 # Kubernetes' own, and the groups that are meant to administer a cluster.
 _EXPECTED = (Allowed("kube-system/*"), Allowed("group:system:masters"))
@@ -54,6 +56,14 @@ def is_allowed(view: View, who: Who, check_id: str) -> bool:
     )
 
 
+def may_read(view: View, who: Who, namespace: str, name: str) -> bool:
+    """Whether the subject is meant to read this Secret through the API."""
+    ours = view.our_secret(namespace, name)
+    account = f"{who.namespace}/{who.name}" if who.kind == "ServiceAccount" else ""
+    named = account and ours is not None and any(fnmatch.fnmatchcase(account, item) for item in ours.accounts)
+    return bool(named) or is_allowed(view, who, "rbac/read-secrets")
+
+
 def _undecided(view: View) -> str:
     """Why nothing can be said: neither the API server decides for us, nor are the objects known."""
     if view.access.by_objects or view.snapshot.reviews:
@@ -70,14 +80,44 @@ def _rights(view: View, check_id: str) -> Iterator[Result]:
         lines: dict[tuple[str, str], list[Right]] = {}
         for namespace in view.access.wanted:
             for (check_of, right), grant in view.access.granted(who, namespace).items():
-                if check_of == check_id:
+                if check_of == check_id and not _is_meant(view, who, right):
                     lines.setdefault((namespace, show_grant(grant)), []).append(right)
-        if not lines:
+        open_rights = view.access.undecided(who, check_id)
+        if not lines and open_rights:
+            yield unreadable(_show(who), f"{open_rights} access reviews have no answer, and no objects to decide by")
+        elif not lines:
             yield passed(_show(who))
         elif is_allowed(view, who, check_id):
             yield passed(_show(who), "expected")
         else:
             yield failed(_show(who), "; ".join(_line(*key, rights) for key, rights in lines.items()))
+    yield from _unseen(view, check_id)
+
+
+def _unseen(view: View, check_id: str) -> Iterator[Result]:
+    """What kept the picture from being whole: without it a pass would claim more than was looked at."""
+    unread = view.snapshot.unread
+    for namespace in view.access.wanted:
+        reason = unread.get(("serviceaccounts", namespace))
+        if reason is not None:
+            where = subject("Namespace", namespace, namespace)
+            yield unreadable(where, f"{reason}: only accounts that pods use, and default, were looked at")
+    patterns = {item.namespace for item in view.described if item.is_pattern}
+    for namespace in sorted(patterns) if check_id == "rbac/read-secrets" else ():
+        reason = unread.get(("secrets", namespace))
+        if reason is not None:
+            where = subject("Namespace", namespace, namespace)
+            yield unreadable(where, f"{reason}: those that a pattern stands for were not asked for")
+    if ("reviews", "") in unread:
+        yield unreadable(subject("Cluster"), f"{unread[('reviews', '')]}; roles and bindings alone decided there")
+    if not view.access.by_objects:
+        reason = "roles or bindings could not be read, so what they limit to single names was not asked for"
+        yield unreadable(subject("Cluster"), reason)
+
+
+def _is_meant(view: View, who: Who, right: Right) -> bool:
+    is_of_ours = right.resource == "secrets" and right.name
+    return bool(is_of_ours) and may_read(view, who, right.namespace, right.name)
 
 
 def _line(namespace: str, grant: str, rights: list[Right]) -> str:
@@ -109,7 +149,8 @@ def read_secrets(view: View, _namespace: str) -> Iterator[Result]:
     scope="cluster",
     needs=_NEEDS,
     protects="the same Secrets: a pod may name any Secret of its namespace, and so may whoever makes pods",
-    decided="create, update and patch on pods and on every kind that makes pods. " + _DECIDED,
+    decided="create, update and patch on pods and on every kind that makes pods, CodeRun and DocsRun of the "
+    "orchestrator among them. " + _DECIDED,
     mend="Give the account a namespace of its own, or name it in rbac_allowed if it deploys agents; "
     "enforcement.mode of the chart then closes what is left.",
 )
@@ -268,5 +309,7 @@ def _reads(view: View, who: Who) -> Iterator[str]:
     for rights in view.access.wanted.values():
         for right in rights.get("rbac/read-secrets", []):
             grant = view.access.roles.granted_by(who, right)
+            if may_read(view, who, right.namespace, right.name):
+                continue
             if grant is not None and not (who.kind != "ServiceAccount" and grant.role == "ClusterRole cluster-admin"):
                 yield f"reads {right.name} in {right.namespace}, by {grant}"

@@ -17,7 +17,10 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     skipped,
     subject,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._pod_security import SAFE_SYSCTLS
+from ansible_collections.orchestrator.platform.plugins.module_utils._pod_security import (
+    SAFE_SYSCTLS,
+    restricted_violations,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity, same_quantity
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     Bearer,
@@ -251,43 +254,6 @@ def _status_of(pod: Obj, name: str) -> Obj:
 # -- security context ----------------------------------------------------------------------------------------------
 
 
-# As in the Pod Security Standards.
-_SELINUX_TYPES = ("container_t", "container_init_t", "container_kvm_t", "container_engine_t")
-
-
-def _context_problems(container: Obj, spec: Obj) -> Iterator[str]:
-    own, pod = container.get("securityContext") or {}, spec.get("securityContext") or {}
-
-    def inherited(key: str) -> object:
-        return own.get(key) if own.get(key) is not None else pod.get(key)
-
-    if own.get("privileged"):
-        yield "privileged"
-    if own.get("allowPrivilegeEscalation") is not False:
-        yield "allowPrivilegeEscalation is not false"
-    if "ALL" not in (dig(own, "capabilities", "drop") or []):
-        yield "capabilities are not dropped"
-    if [name for name in dig(own, "capabilities", "add") or [] if name != "NET_BIND_SERVICE"]:
-        yield "capabilities are added"
-    if inherited("runAsNonRoot") is not True:
-        yield "runAsNonRoot is not true"
-    if inherited("runAsUser") == 0:
-        yield "runAsUser is 0"
-    if dig(inherited("seccompProfile"), "type") not in ("RuntimeDefault", "Localhost"):
-        yield "no seccomp profile"
-    if own.get("readOnlyRootFilesystem") is not True:
-        yield "the root file system is writable"
-    if own.get("procMount") not in (None, "Default"):
-        yield f"procMount is {own['procMount']}"
-    if dig(inherited("appArmorProfile"), "type") == "Unconfined":
-        yield "AppArmor is unconfined"
-    labels = inherited("seLinuxOptions")
-    if dig(labels, "type") not in (None, "", *_SELINUX_TYPES) or dig(labels, "user") or dig(labels, "role"):
-        yield "SELinux user, role or type is set"
-    if dig(inherited("windowsOptions"), "hostProcess"):
-        yield "it is a host process"
-
-
 @check(
     "security-context/restricted",
     title="Our containers meet Pod Security restricted, with a read-only root",
@@ -299,9 +265,13 @@ def _context_problems(container: Obj, spec: Obj) -> Iterator[str]:
     mend="Take securityContext back to the chart's default; it is not to be overridden.",
 )
 def restricted(view: View, namespace: str) -> Iterator[Result]:
-    """Check each rule of the level restricted that a container can break."""
+    """The rules by which role sidecar foretells what the API server refuses, and one more."""
     for bearer, _place, container in view.ours(namespace):
-        yield decided(about(bearer, container), "; ".join(_context_problems(container, bearer.spec)) or None)
+        problems = restricted_violations(container, bearer.spec)
+        # Beyond the level: nothing of ours writes outside of its volumes.
+        if dig(container, "securityContext", "readOnlyRootFilesystem") is not True:
+            problems.append("a writable root file system")
+        yield decided(about(bearer, container), f"it has {', '.join(problems)}" if problems else None)
 
 
 @check(

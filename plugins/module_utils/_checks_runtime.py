@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import BOT
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import covers
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
     NO_BOT_EXPECTED,
@@ -25,7 +26,6 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import selects
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
-    BOT,
     Bearer,
     HttpAnswer,
     View,
@@ -312,26 +312,26 @@ def _takes_in(spec: Obj, labels: Obj) -> bool:
 
 @check(
     "delivery/webhook-secret-present",
-    title="Each agent namespace has a webhook URL",
+    title="Every webhook that a watcher reads is there",
     scope="agents",
-    needs=("secrets", "configmaps"),
+    needs=("secrets", "configmaps", *_WORKLOADS, "pods"),
     protects="watchers that idle, healthy and silent, since a missing Secret must not keep an agent from starting",
-    decided="The Secret and its key are there, and the value is an http(s) URL without whitespace; it is never shown.",
-    mend="Give role secrets the namespace's webhook URL.",
+    decided="Each Secret and key that a watcher of the namespace is to read, by the chart, a run or an annotation, is "
+    "there, and the value is an http(s) URL without whitespace; it is never shown. Without a watcher: the one to come.",
+    mend="Give role secrets the namespace's webhook URL, or make the Secret that the workload's annotation names.",
 )
 def webhook_secret_present(view: View, namespace: str) -> Iterator[Result]:
-    """Look at the shape of the value, never show it."""
-    name, key = view.expect.webhook_read, view.webhook_key()
-    who = subject("Secret", namespace, name)
-    value = view.secret_value(namespace, name, key)
-    if view.find("secrets", namespace, name) is None:
-        yield failed(who, "there is no such Secret")
-    elif not value:
-        yield failed(who, f"key {key} is missing or empty")
-    elif not re.fullmatch(r"https?://[^\s/]+/\S+", value):
-        yield failed(who, f"the value of {key} is not a URL (a trailing newline counts)")
-    else:
-        yield passed(who)
+    """Look at the shape of each value, never show it."""
+    for name, key in view.webhooks_read(namespace):
+        who = subject("Secret", namespace, name)
+        value = view.secret_value(namespace, name, key)
+        if view.find("secrets", namespace, name) is None:
+            yield failed(who, "there is no such Secret")
+        elif not value:
+            yield failed(who, f"key {key} is missing or empty")
+        else:
+            problem = f"the value of {key} is not a URL (a trailing newline counts)"
+            yield decided(who, None if re.fullmatch(r"https?://[^\s/]+/\S+", value) else problem)
 
 
 @check(

@@ -19,15 +19,13 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     passed,
     subject,
     unreadable,
-    warned,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._redact import secret_kind
+from ansible_collections.orchestrator.platform.plugins.module_utils._node_ways import node_ways
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     ACCOUNT_ANNOTATION,
     ACCOUNT_TOKEN_TYPE,
     Bearer,
     Inside,
-    UnreadableError,
     View,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
@@ -35,6 +33,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     annotation,
     containers_of,
     dig,
+    find_container,
 )
 
 CATALOGUE = Catalogue()
@@ -42,22 +41,16 @@ check = CATALOGUE.add
 
 _WORKLOADS = ("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs")
 _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 (a path)
-# Shorter values are not searched for: they would be found by accident.
-_MIN_SEARCHED = 8
 
 
 def _scope(view: View, namespace: str, *kinds: str) -> Iterator[Result]:
-    ours = {*view.our_secrets(namespace), view.expect.bot_secret, view.expect.webhook_secret}
     for bearer, paths in view.paths(namespace):
-        expected = view.expected_paths(bearer)
+        holders = {(container, secret) for _path, container, secret in view.expected_paths(bearer)}
         wrong = [
             item
-            for item in paths
-            if item.path in kinds
-            and item.secret in ours
-            and not (item.path == "env" and (item.container, item.secret) in expected)
+            for item in view.unexpected(bearer, paths)
             # What follows from a way that must not be is told with that way.
-            and (not item.holder or (item.holder, item.secret) in expected)
+            if item.path in kinds and (not item.holder or (item.holder, item.secret) in holders)
         ]
         for item in wrong:
             who = subject(bearer.kind, namespace, bearer.name, item.container)
@@ -66,8 +59,8 @@ def _scope(view: View, namespace: str, *kinds: str) -> Iterator[Result]:
             yield passed(about(bearer))
 
 
-_SCOPE_NEEDS = (*_WORKLOADS, "pods")
-_SCOPE_MEND = "Take the reference out: the bot's token is for the bot alone, the webhook URL for the watcher."
+_SCOPE_NEEDS = (*_WORKLOADS, "pods", "secrets")  # Secrets: names that a pattern of ours stands for
+_SCOPE_MEND = "Take the reference out: each Secret of ours is for the containers named beside it, and for no other one."
 
 
 @check(
@@ -146,17 +139,26 @@ def image_pull(view: View, namespace: str) -> Iterator[Result]:
     scope="all",
     needs=_SCOPE_NEEDS,
     protects="a bot without its token, and a watcher that idles, healthy and silent, in a workload that looks injected",
-    decided="The bot's container has a secretKeyRef in env to the bot's Secret, each watcher one to the webhook's: "
-    "that of webhook_secret, or the one its workload names by annotation.",
-    mend="Take bot and watcher from the chart; run role sidecar again.",
+    decided="The bot's container has a secretKeyRef in env to each Secret of the bot's, each watcher one to its "
+    "webhook's: that of webhook_secret, or the one its workload names by annotation, which must be no other Secret of "
+    "ours. So has every container that an entry of secrets says is required to.",
+    mend="Take bot and watcher from the chart; run role sidecar again; correct the annotation webhook-secret-name.",
 )
 def expected_paths(view: View, namespace: str) -> Iterator[Result]:
-    """What is missing of the expected."""
+    """What is missing of the expected, and a watcher that is told to read what is not a webhook's."""
+    watcher, _bridge = view.our_names()
     for bearer, paths in view.paths(namespace):
-        found = {(item.container, item.secret) for item in paths if item.path == "env"}
-        for container, secret in sorted(view.expected_paths(bearer)):
-            problem = None if (container, secret) in found else f"no variable of it refers to Secret {secret}"
-            yield decided(subject(bearer.kind, namespace, bearer.name, container), problem)
+        found = {(item.path, item.container, item.secret) for item in paths}
+        for path, container, secret in sorted(view.required_paths(bearer)):
+            there = (path, container, secret) in found
+            missing = (
+                f"no variable of it refers to Secret {secret}" if path == "env" else f"no {path} of Secret {secret}"
+            )
+            yield decided(subject(bearer.kind, namespace, bearer.name, container), None if there else missing)
+        usurped = view.usurped(bearer)
+        if usurped is not None and find_container(bearer.spec, watcher) is not None:
+            text = f"it is told to read Secret {view.webhook_of(bearer)}, which is for the {usurped.what}"
+            yield failed(subject(bearer.kind, namespace, bearer.name, watcher), text)
 
 
 @check(
@@ -179,7 +181,7 @@ def shared_volume(view: View, namespace: str) -> Iterator[Result]:
     "secret-scope/account-token-secret",
     title="No Secret holds a ServiceAccount's token that never expires",
     scope="all",
-    needs=("secrets", *_SCOPE_NEEDS),
+    needs=_SCOPE_NEEDS,
     severity="warning",
     protects="the account's rights in the hands of whoever once read that Secret, long after the pod is gone",
     decided="Secrets of type kubernetes.io/service-account-token, with the containers that refer to them.",
@@ -231,125 +233,55 @@ def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:
 
 
 @check(
-    "secret-scope/bot-token-namespace",
-    title="The bot token is in no namespace where agents run",
-    scope="agents",
-    needs=("secrets",),
-    protects="the token in the hands of whoever may create pods beside the agents: they can read every Secret there",
-    decided="No agent namespace is the monitor's; none holds a Secret of the bot's name or the token in a value. "
-    "Where the token cannot be compared, a key of the bot's name is a warning.",
-    mend="Delete the copy and rotate the token; keep bot and agents in different namespaces.",
+    "secret-scope/node-access",
+    title="No pod in view reaches into its node",
+    scope="all",
+    needs=_SCOPE_NEEDS,
+    protects="every Secret of every pod on the node: files below the kubelet's folder, the environment of processes, "
+    "the socket of the container runtime",
+    decided="Privileged containers, capabilities that open the node, hostPID, hostIPC, host processes, and mounts of "
+    "the node's paths to the kubelet, a container runtime, its processes, its credentials or what it runs; in every "
+    "container of every workload and pod, foreign ones too. What our own containers and their pods set is told by "
+    "security-context/restricted, security-context/pod-level and secret-scope/share-process-namespace.",
+    mend="Take the setting away, move the pod to a namespace and to nodes without agents and bot, or enforce Pod "
+    "Security baseline there: the namespace's label pod-security.kubernetes.io/enforce.",
 )
-def bot_token_namespace(view: View, namespace: str) -> Iterator[Result]:
-    """Look for name and value; a key alone says little, since other programs call theirs BOT_TOKEN too."""
-    expect = view.expect
-    if namespace == expect.monitor_namespace:
-        yield failed(subject("Namespace", namespace, namespace), "agents and bot share this namespace")
-        return
-    where = subject("Namespace", namespace, namespace)
-    try:
-        token, reason = (_plain(view, expect.monitor_namespace, expect.bot_secret, expect.bot_key) or "").strip(), ""
-    except UnreadableError as exc:
-        token, reason = "", str(exc)
-    rows = list(_copies(view, namespace, token))
-    yield from rows
-    if reason:
-        yield unreadable(where, f"copies of the token were not looked for: {reason}")
-    elif not rows:
-        yield passed(where)
-
-
-def _copies(view: View, namespace: str, token: str) -> Iterator[Result]:
-    expect = view.expect
-    for secret in view.objects("secrets", namespace):
-        name, data = secret["metadata"]["name"], secret.get("data") or {}
-        who = subject("Secret", namespace, name)
-        if name == expect.bot_secret:
-            yield failed(who, "it has the name of the bot's Secret")
-        elif token and any(_holds(_plain(view, namespace, name, key) or "", token) for key in data):
-            yield failed(who, "it holds the bot's token")
-        elif not token and expect.bot_expected and expect.bot_key in data:
-            yield warned(who, f"it has the key {expect.bot_key}, and the token is not there to compare with")
-
-
-def _holds(value: str, token: str) -> bool:
-    # Also with a newline, in JSON or in a file of settings. A short value would be found by accident.
-    return token in value if len(token) >= _MIN_SEARCHED else token == value.strip()
+def node_access(view: View, namespace: str) -> Iterator[Result]:
+    """Ask each pod spec."""
+    ours: dict[tuple[str, str], set[str]] = {}
+    for bearer, _place, container in view.ours(namespace):
+        ours.setdefault((bearer.kind, bearer.name), set()).add(container["name"])
+    for bearer in view.bearers(namespace):
+        mine = ours.get((bearer.kind, bearer.name), set())
+        found: dict[str, list[str]] = {}
+        for way in node_ways(bearer.spec):
+            # Of a pod with one of ours: told by the checks that look at ours.
+            if way.container in mine or (mine and way.setting in ("hostPID", "hostIPC")):
+                continue
+            found.setdefault(way.container, []).append(way.text)
+        for name, texts in found.items():
+            yield failed(subject(bearer.kind, namespace, bearer.name, name), "; ".join(texts))
+        if not found:
+            yield passed(about(bearer))
 
 
 @check(
     "secret-scope/type-opaque",
     title="Our Secrets are of type Opaque",
     scope="all",
-    needs=("secrets",),
+    needs=("configmaps", *_SCOPE_NEEDS),
     protects="controllers that act on Secrets of another type, as for service account tokens or registry logins",
-    decided="The type of the bot's and the webhook's Secret.",
+    decided="The type of the bot's Secrets and the webhooks'.",
     mend="Delete the Secret and let role secrets make it; a Secret's type cannot be changed.",
 )
 def type_opaque(view: View, namespace: str) -> Iterator[Result]:
     """Read the type."""
     for secret in view.objects("secrets", namespace):
         name = secret["metadata"]["name"]
-        if name in (view.expect.bot_secret, view.expect.webhook_secret, view.expect.webhook_read):
+        ours = view.our_secret(namespace, name)
+        if ours is not None and ours.opaque:
             kind = secret.get("type") or "Opaque"
             yield decided(subject("Secret", namespace, name), None if kind == "Opaque" else f"type {kind}")
-
-
-@check(
-    "secret-scope/configmap-values",
-    title="No ConfigMap and no literal variable holds a token or webhook URL",
-    scope="all",
-    needs=("configmaps", "secrets", *_SCOPE_NEEDS),
-    protects="credentials in objects that anybody with view rights reads and that end up in Git and backups",
-    decided="ConfigMap and literal env values are searched for the values of our Secrets and for text of their shape.",
-    mend="Move the value into the Secret, then rotate it: it has to count as known.",
-)
-def configmap_values(view: View, namespace: str) -> Iterator[Result]:
-    """Search values; only the place and the kind of what was found are shown."""
-    known = _known_values(view)
-    for config_map in view.objects("configmaps", namespace):
-        who = subject("ConfigMap", namespace, config_map["metadata"]["name"])
-        hits = [f"key {key} holds a {kind}" for key, kind in _secret_texts(config_map.get("data") or {}, known)]
-        yield decided(who, "; ".join(hits) or None)
-    for bearer in view.bearers(namespace):
-        hits = []
-        for place, container in containers_of(bearer.spec):
-            literals = {item.get("name", "?"): item.get("value") or "" for item in container.get("env") or []}
-            hits += [
-                f"{place}/{container['name']} env {name} holds a {kind}"
-                for name, kind in _secret_texts(literals, known)
-            ]
-        yield decided(about(bearer), "; ".join(hits) or None)
-
-
-def _secret_texts(values: dict[str, str], known: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for key, text in values.items():
-        kind = next((kind for value, kind in known.items() if value in text), None) or secret_kind(text)
-        if kind is not None:
-            yield key, kind
-
-
-def _known_values(view: View) -> dict[str, str]:
-    expect = view.expect
-    places = [(expect.monitor_namespace, expect.bot_secret, expect.bot_key, "bot token")]
-    places += [(item, expect.webhook_read, view.webhook_key(), "webhook URL") for item in expect.agent_namespaces]
-    known = {}
-    for namespace, name, key, kind in places:
-        value = (_value_or_none(view, namespace, name, key) or "").strip()
-        if len(value) >= _MIN_SEARCHED:
-            known[value] = kind
-    return known
-
-
-def _value_or_none(view: View, namespace: str, name: str, key: str) -> str | None:
-    try:
-        return _plain(view, namespace, name, key)
-    except UnreadableError:
-        return None  # without the value the search goes by shape alone
-
-
-def _plain(view: View, namespace: str, name: str, key: str) -> str | None:
-    return view.secret_value(namespace, name, key)
 
 
 @check(
@@ -390,15 +322,18 @@ def _entered(view: View, namespace: str) -> Iterator[tuple[Bearer, Obj, Inside]]
                 yield bearer, container, inside
 
 
-def _secret_variables(view: View) -> set[str]:
-    return {view.expect.bot_key, "BOT_TOKEN", "BOT_API_TOKEN", view.webhook_key(), "DISCORD_WEBHOOK_URL"}
+def _secret_variables(view: View, namespace: str) -> set[str]:
+    """Names of variables that hold a value of ours; of a Secret elsewhere only where its name is reserved."""
+    keys = [key.name for item in view.described if item.reserved or item.namespace == namespace for key in item.keys]
+    webhooks = [key for _name, key in view.webhooks_read(namespace)]
+    return {*keys, *webhooks, "BOT_TOKEN", "BOT_API_TOKEN", "DISCORD_WEBHOOK_URL"}
 
 
 @check(
     "secret-scope/runtime-env",
     title="Running containers have the variables their pod names, and none of our Secrets' beside",
     scope="agents",
-    needs=("pods", "configmaps", "deployments", "inside"),
+    needs=(*_WORKLOADS, "pods", "configmaps", "inside"),
     protects="a credential that arrives past the pod spec: from the image, an entry point or a hook of the runtime",
     decided="Opt-in (runtime_scope): the names, never the values, of the variables of process 1 in each container of "
     "pods with a watcher, read by exec. The name of a variable that holds one of our Secrets has to be in the pod.",
@@ -406,7 +341,7 @@ def _secret_variables(view: View) -> set[str]:
 )
 def runtime_env(view: View, namespace: str) -> Iterator[Result]:
     """Compare names in the process with names in the pod."""
-    secret_names = _secret_variables(view)
+    secret_names = _secret_variables(view, namespace)
     for bearer, container, inside in _entered(view, namespace):
         who = about(bearer, container)
         if inside.unread:

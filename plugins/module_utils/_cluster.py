@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import email.utils
 import json
-import socket
-import ssl
-import sys
 import threading
 import time
 import typing as t
@@ -23,11 +20,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import api_client
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
     ApiError,
     ClusterError,
     UnreachableError,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._unreachable import explain_failure
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json, Obj
 
 PAGE = 500  # objects a list page, kubectl's own chunk size
@@ -88,7 +87,7 @@ class Cluster:
         self._limit_s = limit_s
         self._deadline = None if limit_s is None else time.monotonic() + limit_s
         self._lock = threading.Lock()
-        self._api = _api_client(module, pool=self.threads + 4)
+        self._api = api_client(module, pool=self.threads + 4)
         self._pool = self._api.rest_client.pool_manager
         self.host: str = self._api.configuration.host.rstrip("/")
         self._retry, self._http_error = _urllib3()
@@ -371,53 +370,6 @@ class Cluster:
         )
 
 
-def _api_client(module: Foreign, *, pool: int) -> Foreign:
-    """kubernetes.core's client for the module's auth options, with room for `pool` connections."""
-    try:
-        client = _without_discovery(_core_client(), module)
-    except ClusterError:
-        raise
-    except Exception as exc:
-        # ConfigException, CoreException, FileNotFoundError, YAMLError, KeyError: kubeconfig loading raises them all.
-        raise ClusterError(
-            f"The cluster's configuration cannot be used ({type(exc).__name__}: {str(exc)[:200]}): "
-            "check kubeconfig and context."
-        ) from exc
-    client.configuration.connection_pool_maxsize = pool
-    client.rest_client = type(client.rest_client)(client.configuration)
-    return client
-
-
-def _core_client() -> Foreign:
-    # kubernetes imports kubernetes_validate, and with it jsonschema, where it is installed: a sixth of what starting
-    # costs, for a check of manifests that nothing here asks for. None makes that optional import fail.
-    name = "kubernetes_validate"
-    skipped = name not in sys.modules
-    if skipped:
-        t.cast("dict[str, t.Any]", sys.modules)[name] = None
-    try:
-        from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client
-    finally:
-        if skipped:
-            del sys.modules[name]
-    return client
-
-
-def _without_discovery(core: Foreign, module: Foreign) -> Foreign:
-    # get_api_client also reads the API's discovery documents, which we do not need: our paths are fixed. Its own steps
-    # before that are used where this kubernetes.core still has them.
-    steps = [getattr(core, name, None) for name in ("_create_auth_spec", "_create_configuration", "_create_headers")]
-    if None in steps or not hasattr(core, "_set_header"):
-        return core.get_api_client(module).client.client
-    from kubernetes.client import ApiClient
-
-    create_auth_spec, create_configuration, create_headers = t.cast("list[Foreign]", steps)
-    client = ApiClient(create_configuration(create_auth_spec(module)))
-    for header, value in create_headers(module).items():
-        core._set_header(client, header, value)  # noqa: SLF001 (checked above)
-    return client
-
-
 def _handshake_status(exc: BaseException) -> int:
     """HTTP status of a refused websocket handshake, 0 where there is none.
 
@@ -435,43 +387,6 @@ def _urllib3() -> tuple[Foreign, Foreign]:
     from urllib3.exceptions import HTTPError
 
     return Retry, HTTPError
-
-
-def explain_failure(exc: BaseException, host: str, waited_s: float) -> tuple[str, str]:
-    """What a connection died of, in one sentence, and its remedy."""
-    chain: list[BaseException] = []
-    cause: BaseException | None = exc
-    while cause is not None and cause not in chain:
-        chain.append(cause)
-        cause = cause.__cause__ or cause.__context__ or getattr(cause, "reason", None)
-        cause = cause if isinstance(cause, BaseException) else None
-    names = {type(item).__name__ for item in chain}
-    text = " ".join(str(item) for item in chain)
-    if any(isinstance(item, ssl.SSLError) for item in chain) or "SSLError" in names:
-        expired = "has expired" in text
-        why = (
-            "has expired" if expired else "is not signed by the authority the kubeconfig names, or is for another host"
-        )
-        return f"The certificate of the API server {host} {why}.", "Fetch a fresh kubeconfig for this cluster."
-    if any(isinstance(item, socket.gaierror) for item in chain) or "NameResolutionError" in names:
-        return (
-            f"The name of the API server {host} does not resolve.",
-            "Check the server address in the kubeconfig and your VPN.",
-        )
-    if any(isinstance(item, ConnectionRefusedError) for item in chain):
-        return (
-            f"The API server {host} refuses connections: nothing listens there.",
-            "Start the cluster or choose another context.",
-        )
-    if any(isinstance(item, TimeoutError) for item in chain) or names & {"ConnectTimeoutError", "ReadTimeoutError"}:
-        return (
-            f"The API server {host} did not answer within {waited_s:.0f} s.",
-            "Check the network path, VPN and proxy settings.",
-        )
-    return (
-        f"The API server {host} cannot be reached ({type(exc).__name__}).",
-        "Check the server address in the kubeconfig.",
-    )
 
 
 def _skew(date: str | None, now: float) -> float | None:

@@ -11,7 +11,12 @@ import typing as t
 from collections.abc import Callable, Iterable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Answer, Cluster
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
+    ApiError,
+    ClusterError,
+    PlatformError,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import BOT, Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import (
     Permission,
@@ -22,13 +27,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import bounded
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     ALWAYS_READ,
-    BOT,
     CLUSTER_RESOURCES,
     NAMED_RESOURCES,
     ORCHESTRATOR_READS,
     RESOURCES,
+    Chosen,
     Delivery,
-    Expectation,
     HttpAnswer,
     Inside,
     Place,
@@ -68,10 +72,9 @@ _MOUNT_POINTS = ["cut", "-d ", "-f2", "/proc/1/mounts"]
 class Collector:
     """Fills one snapshot; whatever is forbidden becomes a reason in `unread` instead of an error."""
 
-    def __init__(self, cluster: Cluster, expect: Expectation, *, label_selectors: Iterable[str] = ()) -> None:
+    def __init__(self, cluster: Cluster, expect: Expectation) -> None:
         self._cluster = cluster
         self._expect = expect
-        self._selector = ",".join(label_selectors)
         self.snapshot = Snapshot()
         self.view = View(self.snapshot, expect)
 
@@ -101,14 +104,10 @@ class Collector:
 
     def _static(self, needs: set[str]) -> None:
         expect, jobs = self._expect, []
-        if self._selector:
-            self.snapshot.selected = {}  # here and not where it is filled: several threads do that at once
         for namespace in expect.namespaces():
             jobs.append(("namespace", namespace))
             # Whether the platform is installed, and the names of our containers, is asked whatever is selected.
             jobs += [(name, namespace) for name in RESOURCES if name in needs or name in ALWAYS_READ]
-            if self._selector and namespace in expect.agent_namespaces:
-                jobs += [("selected:" + kind, namespace) for kind in expect.target_kinds]
         for namespace in set(expect.orchestrator_namespaces()) - set(expect.namespaces()):
             jobs.append(("namespace", namespace))
             jobs += [(name, namespace) for name in ORCHESTRATOR_READS if name in needs]
@@ -121,6 +120,7 @@ class Collector:
         if lost is not None:
             raise lost
         self._cluster.each(self._read, jobs[1:])
+        self._cluster.each(self._select, sorted(self._choices()))
 
     def _read(self, job: tuple[str, str]) -> ClusterError | None:
         """Read one list; what cannot be read becomes a reason. The error is given back where there was no answer."""
@@ -154,8 +154,6 @@ class Collector:
             self._find_named(what, [item["metadata"]["name"] for item in self._crds()])
         elif what in CLUSTER_RESOURCES:
             self.snapshot.objects[(what, "")] = self._cluster.items(f"{CLUSTER_RESOURCES[what]}/{what}")[0]
-        elif what.startswith("selected:"):
-            self._select(what.partition(":")[2], namespace)
         else:
             self._list(what, namespace)
 
@@ -177,12 +175,34 @@ class Collector:
         )
         self.snapshot.objects[(resource, namespace)] = items
 
-    def _select(self, kind: str, namespace: str) -> None:
-        items, _version = self._cluster.items(
-            KINDS[kind].path(namespace), metadata_only=True, labelSelector=self._selector
-        )
-        names = {item["metadata"]["name"] for item in items}
-        t.cast("dict[tuple[str, str], set[str]]", self.snapshot.selected)[(kind, namespace)] = names
+    def _choices(self) -> set[Chosen]:
+        return {
+            Chosen(target.labels, target.fields, kind, namespace)
+            for target in self._expect.targets
+            if target.labels or target.fields
+            for kind in target.kinds
+            for namespace in self._expect.agent_namespaces
+            if not target.namespaces or namespace in target.namespaces
+        }
+
+    def _select(self, chosen: Chosen) -> None:
+        """Let the API server match labels and fields. One that it cannot read is a mistake of whoever wrote it."""
+        queries = {"labelSelector": chosen.labels, "fieldSelector": chosen.fields}
+        query = {key: value for key, value in queries.items() if value}
+        shown = " and ".join(query.values())
+        try:
+            items, _version = self._cluster.items(
+                KINDS[chosen.kind].path(chosen.namespace), metadata_only=True, **query
+            )
+        except ClusterError as exc:
+            if isinstance(exc, ApiError) and exc.status == 400:
+                text = f"The API server cannot read the selector {shown!r} of the workloads that are to hold a sidecar"
+                said = bounded(str(exc)).rstrip(".")
+                raise PlatformError(f"{text}: {said}. Correct it in target_label_selectors or targets.") from exc
+            reason = f"which {KINDS[chosen.kind].plural} in {chosen.namespace} match {shown} could not be read: {exc}"
+            self.snapshot.unread[(str(chosen), chosen.namespace)] = reason
+        else:
+            self.snapshot.selected[chosen] = {item["metadata"]["name"] for item in items}
 
     # -- access reviews -------------------------------------------------------------------------------------------
 
@@ -198,7 +218,10 @@ class Collector:
         try:
             answers = self._in_lots(self._decide, questions[:_MAX_REVIEWS])
             groups = list(access.questions_about_groups(answers))
-            answers |= self._in_lots(self._decide, groups)
+            if len(groups) > _MAX_REVIEWS:
+                text = f"{len(groups) - _MAX_REVIEWS} of {len(groups)} access reviews of groups were not asked for"
+                self.snapshot.unread[("reviews", "")] = text
+            answers |= self._in_lots(self._decide, groups[:_MAX_REVIEWS])
         except ClusterError as exc:
             refused = isinstance(exc, ApiError) and exc.status == 403
             why = "create on subjectaccessreviews is not permitted" if refused else str(exc)

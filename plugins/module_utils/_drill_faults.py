@@ -115,6 +115,12 @@ def _kubelet(stage: Stage) -> Facts:
     ground = stage.ground
     if ground.restart_kubelet is None:
         raise BrokenDrillError("no node is named")
+    on = dig(ground.pods.get(stage.pod), "spec", "nodeName")
+    if on != ground.node:
+        raise BrokenDrillError(
+            f"pod {stage.pod} runs on node {on}, and the kubelet of {ground.node} was to be restarted: nothing was "
+            "done; name the container of the pod's node (node_container)"
+        )
     ground.restart_kubelet()
     first = _lease(ground)
     while (_lease(ground) == first or not _node_ready(ground)) and stage.left_s() > ASK_S:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Callable, Iterable, Iterator
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._plain_text import plain_line
 from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact_text
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Bearer, UnreadableError, View
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Obj
 
 VERDICTS = ("fail", "warn", "skip", "pass")  # worst first
 SEVERITIES = ("error", "warning", "info")
+NO_AGENTS_NAMED = "agent_namespaces is empty: name the namespaces of the agents, or nothing is known of them"
 NO_BOT_EXPECTED = "the bot is switched off (bot_expected is false)"
 MAX_EVIDENCE = 400  # characters; evidence may hold foreign text
 
@@ -192,7 +194,11 @@ def run_checks(checks: Iterable[Check], view: View, *, lenient: bool = False) ->
     for check in checks:
         waits = lenient and check.scope == "orchestrator" and not view.orchestrator_installed
         soft = (early or waits) and check.family != "preflight"
-        for namespace in _namespaces(check, view):
+        places = _namespaces(check, view)
+        if not places and check.scope == "agents":  # it would be gone without a word
+            findings.append(_finding(check, unreadable(subject("Cluster"), NO_AGENTS_NAMED), soften=False))
+            complete = False
+        for namespace in places:
             rows, read = _run_one(check, view, namespace)
             complete = complete and read
             for row in rows:
@@ -245,7 +251,7 @@ def _absent(row: Result, view: View) -> bool:
 def _finding(check: Check, row: Result, *, soften: bool) -> Finding:
     severity = row.severity or check.severity
     verdict = {None: "skip", True: "pass", False: "fail" if severity == "error" else "warn"}[row.ok]
-    evidence = redact_text(row.evidence)
+    evidence = plain_line(redact_text(row.evidence))
     if soften and verdict in ("fail", "warn"):
         verdict, evidence = "skip", f"not installed yet: {evidence}"
     if len(evidence) > MAX_EVIDENCE:

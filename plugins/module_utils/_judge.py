@@ -14,7 +14,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     summarise,
     worst_first,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import matrix
+from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import gaps, matrix
 from ansible_collections.orchestrator.platform.plugins.module_utils._measures import arrivals, uses
 from ansible_collections.orchestrator.platform.plugins.module_utils._report import Report
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
@@ -37,6 +37,7 @@ def judge(
     """Run the checks and look at the suppressions with what they found; `lenient` is for before an installation."""
     found, complete = run_checks(checks, view, lenient=lenient)
     found, rows = suppress(found, suppressions, run={check.id for check in checks}, today=now.date())
+    shows_matrix = bool({"secret-scope", "rbac"} & {check.family for check in checks})
     about_rows = checks_of_rows(rows, complete=complete)
     found += run_checks(about_rows, view, lenient=lenient)[0]
     return Report(
@@ -44,7 +45,7 @@ def judge(
         summary=summarise(found, complete=complete),
         fail_on=fail_on,
         suppressions=rows,
-        matrix=matrix(view) if {"secret-scope", "rbac"} & {check.family for check in checks} else [],
+        matrix=matrix(view) if shows_matrix else [],
         usage=uses(view),
         delivery=arrivals(view),
         about={
@@ -55,4 +56,5 @@ def judge(
             "kubernetes": view.snapshot.server_version,
         },
         titles={check.id: check.title for check in [*checks, *about_rows]},
+        matrix_unread=gaps(view) if shows_matrix else (),
     )

@@ -9,23 +9,25 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterator
 
-from ansible_collections.orchestrator.platform.plugins.module_utils._checks_rbac import is_allowed, show_grant
-from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Subject, subject
+from ansible_collections.orchestrator.platform.plugins.module_utils._checks_rbac import may_read, show_grant
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import NO_AGENTS_NAMED, Subject, subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Right, Who
 from ansible_collections.orchestrator.platform.plugins.module_utils._secret_paths import SecretPath
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     ACCOUNT_ANNOTATION,
     ACCOUNT_TOKEN_TYPE,
     Bearer,
+    Chosen,
     UnreadableError,
     View,
     account_of,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
+    KINDS,
+    WORKLOADS,
     Obj,
     annotation,
     containers_of,
-    controller_of,
     dig,
 )
 
@@ -42,6 +44,8 @@ class Row(t.TypedDict):
 
 
 _ACCOUNT_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+# What rows are made of. Roles are not among it: who may do what is the API server's answer to reviews.
+_SOURCES = (*(KINDS[name].plural for name in WORKLOADS), "pods", "secrets", "serviceaccounts", "reviews")
 
 
 def matrix(view: View) -> list[Row]:
@@ -59,12 +63,23 @@ def matrix(view: View) -> list[Row]:
     return sorted(rows, key=lambda row: (*(str(part) for part in row["subject"].values()), row["secret"], row["path"]))
 
 
+def gaps(view: View) -> list[str]:
+    """Why rows may be missing, one sentence each: whoever says that nothing deviates has to say this too."""
+    found = {
+        why
+        for (resource, _namespace), why in view.snapshot.unread.items()
+        # Which workloads a selector takes in decides on what their containers are expected to read.
+        if resource in _SOURCES or resource.startswith(Chosen.__name__ + "(")
+    }
+    return sorted(found if view.expect.agent_namespaces else {*found, NO_AGENTS_NAMED})
+
+
 def _without_repeats(view: View, namespace: str) -> list[Row]:
     """A pod's rows come after those of its workload, and only where they differ; two ways of one kind are one row."""
     rows: list[Row] = []
     known: dict[tuple[str, ...], Row] = {}
     for bearer, paths in view.paths(namespace):
-        home = _home(view, bearer) if bearer.kind == "Pod" else (bearer.kind, bearer.name)
+        home = view.home(bearer) if bearer.kind == "Pod" else (bearer.kind, bearer.name)
         for row in _of_bearer(view, bearer, paths):
             key = (*home, row["subject"]["container"], row["secret"], row["path"], str(row["found"]))
             first = known.setdefault(key, row)
@@ -75,28 +90,16 @@ def _without_repeats(view: View, namespace: str) -> list[Row]:
     return rows
 
 
-def _home(view: View, pod: Bearer) -> tuple[str, str]:
-    """Kind and name of the workload that a pod belongs to, by its owner; the pod itself when nobody owns it."""
-    owner = controller_of(pod.obj)
-    if owner is None:
-        return "Pod", pod.name
-    if owner.get("kind") == "ReplicaSet":
-        return "Deployment", str(owner.get("name", "")).rpartition("-")[0]
-    if owner.get("kind") == "Job":
-        job = view.find("jobs", pod.namespace, owner.get("name", ""))
-        owner = (controller_of(job) if job else None) or owner
-    return str(owner.get("kind")), str(owner.get("name"))
-
-
 def _of_bearer(view: View, bearer: Bearer, paths: list[SecretPath]) -> Iterator[Row]:
-    expected = view.expected_paths(bearer)
-    ours = {*view.our_secrets(bearer.namespace), view.expect.bot_secret, view.expect.webhook_secret}
-    found = [item for item in paths if item.secret in ours]
-    wanted = [SecretPath("env", *pair, where="not there") for pair in sorted(expected)]
+    wrong = set(view.unexpected(bearer, paths))
+    found = [item for item in paths if view.our_secret(bearer.namespace, item.secret) is not None]
+    wanted = [
+        SecretPath(path, container, secret, where="not there")
+        for path, container, secret in sorted(view.required_paths(bearer))
+    ]
     there = {(item.path, item.container, item.secret) for item in found}
     for item in found:
-        is_wanted = item.path == "env" and (item.container, item.secret) in expected
-        yield _row(bearer, item, expected=is_wanted, found=True)
+        yield _row(bearer, item, expected=item not in wrong, found=True)
     for item in wanted:
         if (item.path, item.container, item.secret) not in there:
             yield _row(bearer, item, expected=True, found=False)
@@ -134,9 +137,9 @@ def _by_token(view: View, bearer: Bearer, paths: list[SecretPath]) -> Iterator[R
             whose = Who("ServiceAccount", bearer.namespace, owner)
             held.append((item.container, whose, f"Secret {item.secret}, token of ServiceAccount {owner}"))
     for container, who, via in held:
-        expected = is_allowed(view, who, "rbac/read-secrets")
         for namespace in view.expect.namespaces():
             for secret in _readable(view, who, namespace):
+                expected = may_read(view, who, namespace, secret)
                 item = SecretPath("api-token", container, secret, via)
                 yield _row(bearer, item, expected=expected, found=True, namespace=namespace)
 
@@ -193,6 +196,6 @@ def _accounts(view: View) -> Iterator[Row]:
                         "secret": f"{namespace}/{right.name}",
                         "path": f"api-{right.verb}",
                         "via": show_grant(grant),
-                        "expected": is_allowed(view, who, check),
+                        "expected": may_read(view, who, namespace, right.name),
                         "found": True,
                     }

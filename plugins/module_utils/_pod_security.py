@@ -66,6 +66,9 @@ SAFE_SYSCTLS = frozenset(
     ]
 )
 _PROFILES = ("RuntimeDefault", "Localhost")
+_SELINUX_TYPES = ("container_t", "container_init_t", "container_kvm_t", "container_engine_t")
+# Fields of a pod's security context that its containers have too, unless they say otherwise.
+_INHERITED = ("seccompProfile", "appArmorProfile", "seLinuxOptions", "windowsOptions")
 
 
 def pod_security_violation(spec: Obj, namespace: Obj | None) -> str | None:
@@ -99,7 +102,7 @@ def runs_on_windows(spec: Obj) -> bool:
 
 def _each(spec: Obj) -> Iterator[tuple[str, Obj]]:
     for _place, container in containers_of(spec):
-        yield f"container {container.get('name')}", container.get("securityContext") or {}
+        yield f"container {container.get('name')}", container
 
 
 def _baseline(spec: Obj) -> Iterator[str]:
@@ -112,24 +115,36 @@ def _baseline(spec: Obj) -> Iterator[str]:
     for sysctl in dig(spec, "securityContext", "sysctls") or []:
         if sysctl.get("name") not in SAFE_SYSCTLS:
             yield f"sysctl {sysctl.get('name')}"
-    for where, context in [("the pod", spec.get("securityContext") or {}), *_each(spec)]:
-        if dig(context, "seccompProfile", "type") == "Unconfined":
-            yield f"seccompProfile Unconfined of {where}"
-    for _place, container in containers_of(spec):
+    pod: Obj = spec.get("securityContext") or {}
+    yield from (f"{text} of the pod" for text in _unconfined(pod))
+    for where, container in _each(spec):
         if any(port.get("hostPort") for port in container.get("ports") or []):
-            yield f"hostPort of container {container.get('name')}"
-    for where, context in _each(spec):
-        yield from _baseline_context(where, context)
+            yield f"hostPort of {where}"
+        # What a container inherits is told of the pod.
+        own = container.get("securityContext") or {}
+        yield from (f"{text} of {where}" for text in (*_unconfined(own), *_privileges(own)))
 
 
-def _baseline_context(where: str, context: Obj) -> Iterator[str]:
+def _unconfined(context: Obj) -> Iterator[str]:
+    """What level baseline forbids of a security context, of a pod or of a container alike."""
+    for field in ("seccompProfile", "appArmorProfile"):
+        if dig(context, field, "type") == "Unconfined":
+            yield f"{field} Unconfined"
+    labels = context.get("seLinuxOptions") or {}
+    if labels.get("type") not in (None, "", *_SELINUX_TYPES) or labels.get("user") or labels.get("role"):
+        yield "seLinuxOptions with a user, a role or another type"
+    if dig(context, "windowsOptions", "hostProcess"):
+        yield "hostProcess"
+
+
+def _privileges(context: Obj) -> Iterator[str]:
     if context.get("privileged"):
-        yield f"privileged of {where}"
+        yield "privileged"
     if context.get("procMount") not in (None, "Default"):
-        yield f"procMount of {where}"
+        yield "procMount"
     added = [name for name in dig(context, "capabilities", "add") or [] if name not in _CAPABILITIES]
     if added:
-        yield f"capabilities {', '.join(added)} of {where}"
+        yield f"capabilities {', '.join(added)}"
 
 
 def _restricted(spec: Obj) -> Iterator[str]:
@@ -138,25 +153,42 @@ def _restricted(spec: Obj) -> Iterator[str]:
         if kinds - _VOLUMES - {"hostPath"}:
             yield f"volume {volume['name']} ({', '.join(sorted(kinds))})"
     pod: Obj = spec.get("securityContext") or {}
-    for where, context in _each(spec):
-        yield from _restricted_context(where, context, pod)
+    if pod.get("runAsUser") == 0:
+        yield "runAsUser 0 of the pod"
+    for where, container in _each(spec):
+        lacks = _restrictions(container.get("securityContext") or {}, pod)
+        yield from (f"{text} of {where}" for text in lacks)
 
 
-def _restricted_context(where: str, context: Obj, pod: Obj) -> Iterator[str]:
+def _restrictions(context: Obj, pod: Obj) -> Iterator[str]:
+    """What level restricted asks of a container beyond baseline; of the pod comes what it does not say itself."""
+
     def effective(*path: str) -> Json:
         own = dig(context, *path)
         return own if own is not None else dig(pod, *path)
 
     if context.get("allowPrivilegeEscalation") is not False:
-        yield f"{where} without allowPrivilegeEscalation: false"
+        yield "allowPrivilegeEscalation other than false"
     if effective("runAsNonRoot") is not True:
-        yield f"{where} without runAsNonRoot: true"
-    if context.get("runAsUser") == 0 or pod.get("runAsUser") == 0:
-        yield f"runAsUser 0 of {where}"
+        yield "runAsNonRoot other than true"
+    if effective("runAsUser") == 0:
+        yield "runAsUser 0"
     if effective("seccompProfile", "type") not in _PROFILES:
-        yield f"{where} without a seccompProfile"
+        yield f"a seccompProfile other than {' or '.join(_PROFILES)}"
     if "ALL" not in (dig(context, "capabilities", "drop") or []):
-        yield f"{where} that does not drop ALL capabilities"
-    added = [name for name in dig(context, "capabilities", "add") or [] if name != "NET_BIND_SERVICE"]
+        yield "capabilities without drop ALL"
+    more = _CAPABILITIES - {"NET_BIND_SERVICE"}  # what lies outside baseline is told by _privileges
+    added = [name for name in dig(context, "capabilities", "add") or [] if name in more]
     if added:
-        yield f"capabilities {', '.join(added)} of {where}"
+        yield f"capabilities {', '.join(added)}"
+
+
+def restricted_violations(container: Obj, spec: Obj) -> list[str]:
+    """What the level restricted forbids of one container, with what it inherits from its pod.
+
+    The same rules as of a whole pod: what is said here of a container, pod_security_violation says of its pod.
+    """
+    own, pod = container.get("securityContext") or {}, spec.get("securityContext") or {}
+    inherited = {key: pod.get(key) for key in _INHERITED if own.get(key) is None}
+    whole = {**own, **inherited}
+    return list(dict.fromkeys((*_privileges(own), *_restrictions(own, pod), *_unconfined(whole))))

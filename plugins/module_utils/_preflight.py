@@ -14,9 +14,9 @@ import math
 import typing as t
 from decimal import Decimal
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, Subject, subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._versions import parse_version
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     ANNOTATION_HASH,

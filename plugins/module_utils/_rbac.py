@@ -21,6 +21,9 @@ GROUP = "rbac.authorization.k8s.io"
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 ACCOUNTS = "system:serviceaccounts"
+# Names in the rules of one subject that the API server is asked about, for one right; arbitrary. A role that lists more
+# is decided on by the objects alone, which have no such bound.
+MAX_NAMES = 25
 
 
 class Who(t.NamedTuple):
@@ -146,6 +149,18 @@ class Roles:
             None,
         )
 
+    def named(self, who: Who, right: Right) -> list[str]:
+        """The names to which rules limit this right of the subject, in a stable order; none where no rule gives it."""
+        return sorted(
+            {
+                name
+                for grant in self.grants(who, right.namespace)
+                for rule in grant.rules
+                for name in rule.get("resourceNames") or []
+                if rule_allows(rule, right._replace(name=name))
+            }
+        )
+
     def subjects(self) -> list[Who]:
         """Every subject that a binding names, in a stable order."""
         return sorted({who for _place, who in self._index})
@@ -191,7 +206,12 @@ _BEARERS = (
     ("apps", "replicasets"),
     ("batch", "jobs"),
     ("batch", "cronjobs"),
+    # The orchestrator makes a Job of each, which reads Secrets of that namespace.
+    ("orchestrator.platform", "coderuns"),
+    ("orchestrator.platform", "docsruns"),
 )
+# Not asked by the names in rules: Secrets go by the names of ours, and everything about one object is not everything.
+_BY_OWN_NAMES = ("rbac/read-secrets", "rbac/wildcard")
 
 
 def rights_of_interest(namespace: str, secrets: Iterable[str]) -> dict[str, list[Right]]:
@@ -287,6 +307,7 @@ class Access:
             self.classes = classes(roles, self.subjects, wanted)
         else:  # without the bindings nobody is known to be like another
             self.classes = [Class(namespace, (who,)) for namespace in wanted for who in self.subjects]
+        self._rights: dict[tuple[str, Who], dict[str, list[Right]]] = {}
         self._granted: dict[tuple[Who, str], dict[tuple[str, Right], Grant | None]] | None = None
         self._may: dict[tuple[Who, Right], bool] = {}  # asked for each container of hundreds of pods
 
@@ -294,16 +315,50 @@ class Access:
         """What the API server is to be asked: each right of interest once for each class of accounts."""
         for item in self.classes:
             if not _only_groups(item):
-                for rights in self.wanted[item.namespace].values():
-                    yield from ((item.members[0], right) for right in rights)
+                yield from self._asked(item)
+
+    def _asked(self, item: Class) -> Iterator[tuple[Who, Right]]:
+        for check, rights in self.rights_of(item).items():
+            wanted = self.wanted[item.namespace][check]
+            names: dict[Right, int] = {}
+            for at, right in enumerate(rights):
+                kind = right._replace(name="")
+                names[kind] = names.get(kind, 0) + (at >= len(wanted))
+                if names[kind] <= MAX_NAMES:
+                    yield item.members[0], right
+
+    def rights_of(self, item: Class) -> dict[str, list[Right]]:
+        """The rights of interest by check id, and each of them by the names to which rules of the class limit it.
+
+        A rule with resourceNames allows nothing that is asked without a name, so such a right would never show.
+        """
+        key = (item.namespace, item.members[0])
+        if key not in self._rights:
+            self._rights[key] = {
+                check: [*rights, *(() if check in _BY_OWN_NAMES else self._limited(item.members[0], rights))]
+                for check, rights in self.wanted[item.namespace].items()
+            }
+        return self._rights[key]
+
+    def _limited(self, who: Who, rights: list[Right]) -> Iterator[Right]:
+        for right in rights:
+            if self.roles.granted_by(who, right) is None:
+                yield from (right._replace(name=name) for name in self.roles.named(who, right))
+
+    def undecided(self, who: Who, check: str) -> int:
+        """How many of these rights of a subject neither the API server nor the objects have decided on."""
+        if self.by_objects or (who.kind == "Group" and who.name != UNAUTHENTICATED):
+            return 0  # a group is asked only for what one of its accounts has
+        return sum(
+            (who, right) not in self.reviews for rights in self.wanted.values() for right in rights.get(check, [])
+        )
 
     def questions_about_groups(self, answers: Mapping[tuple[Who, Right], bool]) -> Iterator[tuple[Who, Right]]:
         """What is to be asked then: of the groups' rights only those that some account turned out to have."""
         had = {right for (_who, right), answer in answers.items() if answer}
         for item in self.classes:
             if _only_groups(item):
-                for rights in self.wanted[item.namespace].values():
-                    yield from ((item.members[0], right) for right in rights if right in had)
+                yield from ((who, right) for who, right in self._asked(item) if right in had)
 
     def disagreements(self) -> Iterator[tuple[Who, Right, bool, Grant | None]]:
         """(subject, right, the API server's answer, the objects' grant) where they differ."""
@@ -339,7 +394,7 @@ class Access:
         for item in self.classes:
             head = item.members[0]
             found: dict[tuple[str, Right], Grant | None] = {}
-            for check, rights in self.wanted[item.namespace].items():
+            for check, rights in self.rights_of(item).items():
                 for right in rights:
                     grant = self.roles.granted_by(head, right)
                     if self.reviews.get((head, right), grant is not None):

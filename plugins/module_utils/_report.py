@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
@@ -24,6 +24,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import Row as Cell
 from ansible_collections.orchestrator.platform.plugins.module_utils._measures import Arrival, Use
+from ansible_collections.orchestrator.platform.plugins.module_utils._plain_text import plain_line
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import Row
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
@@ -45,6 +46,7 @@ class Report(t.NamedTuple):
     delivery: list[Arrival]
     about: dict[str, Json]  # when, of what
     titles: Mapping[str, str]  # check id -> title
+    matrix_unread: Sequence[str] = ()  # why the matrix may lack rows
 
     @property
     def broken(self) -> list[Finding]:
@@ -53,11 +55,11 @@ class Report(t.NamedTuple):
 
 
 def show_counts(summary: dict[str, t.Any]) -> str:
-    """`41 passed, 1 failed, 0 warned, 3 skipped`, and a word when something could not be read."""
+    """`41 passed, 1 failed, 0 warned, 3 skipped`, and a word when something could not be looked at."""
     text = ", ".join(f"{summary[name]} {name}" for name in ("passed", "failed", "warned", "skipped"))
     if summary["suppressed"]:
         text += f", {summary['suppressed']} suppressed"
-    return text if summary["complete"] else f"{text}; incomplete, some things could not be read"
+    return text if summary["complete"] else f"{text}; incomplete, not everything could be looked at"
 
 
 # -- text ----------------------------------------------------------------------------------------------------------
@@ -77,7 +79,8 @@ def text_lines(report: Report) -> list[str]:
     for family, counts in summary["by_family"].items():
         shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         lines.append(f"{family + ':':20} {shown}")
-    return [*lines, "", show_counts(summary)]
+    # Names of users and groups are any text, and rules and reasons are the user's.
+    return [plain_line(line) for line in (*lines, "", show_counts(summary))]
 
 
 def _group(item: Finding) -> tuple[bool, str, str]:
@@ -111,6 +114,7 @@ def as_json(report: Report) -> str:
         "findings": list(worst_first(report.findings)),
         "suppressions": report.suppressions,
         "matrix": report.matrix,
+        "matrix_unread": list(report.matrix_unread),
         "usage": report.usage,
         "delivery": report.delivery,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, show_subject, worst_first
 from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import Row as Cell
@@ -18,6 +18,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report_page
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
 MAX_ROWS = 300  # of the matrix, those that deviate first; a browser on a phone still scrolls it
+FOLD = 24  # lines of a list that stand open, arbitrary: about a screen, so that the next section is not far below
 MAX_CARDS = 1000  # groups of findings
 HIGH = 0.8  # of a limit; arbitrary, the usual alert threshold
 
@@ -41,7 +42,7 @@ def as_html(report: Report) -> str:
     parts = (
         _head(report),
         "<main>",
-        _matrix(report.matrix),
+        _matrix(report.matrix, report.matrix_unread),
         _findings(report),
         _usage(report.usage),
         _delivery(report.delivery),
@@ -51,21 +52,35 @@ def as_html(report: Report) -> str:
         "<footer>Written by orchestrator.platform.verification. docs/checks.md of the collection explains each check; "
         "findings.json beside this page holds everything for programs.</footer>",
     )
-    return page(f"Verification: {_outcome(report)}", "\n".join(part for part in parts if part))
+    return page(f"Verification: {_outcome(report)[1]}", "\n".join(part for part in parts if part))
 
 
 def _esc(value: Json) -> str:
     return html.escape(str(value), quote=True)
 
 
-def _outcome(report: Report) -> str:
-    if report.broken:
-        return f"{len(report.broken)} findings fail the run" if len(report.broken) > 1 else "1 finding fails the run"
-    return "everything holds" if report.summary["complete"] else "nothing fails, and the picture is incomplete"
+def _outcome(report: Report) -> tuple[str, str]:
+    """(state, sentence): what fails the run first, then what failed all the same; holds only where nothing is open."""
+    summary, broken = report.summary, len(report.broken)
+    if broken:
+        state, text = "fail", f"{broken} findings fail the run" if broken > 1 else "1 finding fails the run"
+    elif summary["failed"]:
+        state, text = "fail", f"{summary['failed']} failed, and the run was not to fail on that"
+    elif summary["warned"]:
+        state, text = "warn", f"nothing failed, {summary['warned']} warned"
+    elif summary["suppressed"]:
+        state, text = "pass", f"everything holds but for {summary['suppressed']} suppressed"
+    else:
+        state, text = "pass", "everything holds"
+    if summary["complete"]:
+        return state, text
+    if state == "pass":
+        text = "nothing failed" + (f", {summary['suppressed']} suppressed" if summary["suppressed"] else "")
+    return "fail" if state == "fail" else "warn", f"{text}, and the picture is incomplete"
 
 
 def _head(report: Report) -> str:
-    state = "fail" if report.broken else "pass" if report.summary["complete"] else "warn"
+    state, outcome = _outcome(report)
     about = " · ".join(
         _esc(f"{name.replace('_', ' ')} {', '.join(value) if isinstance(value, list) else value}")
         for name, value in report.about.items()
@@ -75,7 +90,7 @@ def _head(report: Report) -> str:
         f'<li><b class="{name}">{report.summary[word]}</b>{sign} {word}</li>' for name, (sign, word) in STATES.items()
     )
     return (
-        f'<header><h1>Verification</h1><p class="verdict {state}">{STATES[state][0]} {_esc(_outcome(report))}</p>'
+        f'<header><h1>Verification</h1><p class="verdict {state}">{STATES[state][0]} {_esc(outcome)}</p>'
         f"<p>{_esc(show_counts(report.summary))}. The run fails on: {_esc(report.fail_on)}.</p>"
         f'<p class="dim">{about}</p><ul class="tiles">{tiles}</ul></header>'
     )
@@ -84,24 +99,44 @@ def _head(report: Report) -> str:
 # -- secret scope --------------------------------------------------------------------------------------------------
 
 
-def _matrix(rows: list[Cell]) -> str:
-    if not rows:
+def _matrix(rows: list[Cell], unread: Sequence[str]) -> str:
+    if not rows and not unread:
         return ""
+    title = f"<section><h2>Who can read which Secret</h2>{_matrix_verdict(rows, unread)}"
+    if not rows:
+        return f"{title}</section>"
     secrets = sorted({str(row["secret"]) for row in rows})
     cells: dict[str, dict[str, list[Cell]]] = {}
     for row in rows:
         cells.setdefault(show_subject(row["subject"]), {}).setdefault(str(row["secret"]), []).append(row)
     odd = {who for who, per in cells.items() if any(map(_deviates, itertools.chain(*per.values())))}
     ordered = sorted(cells, key=lambda who: (who not in odd, who))
-    head = "".join(f'<th scope="col">{_esc(secret)}</th>' for secret in secrets)
-    body = "".join(_matrix_row(who, cells[who], secrets, odd=who in odd) for who in ordered[:MAX_ROWS])
+    lines = {who: _matrix_row(who, cells[who], secrets, odd=who in odd) for who in ordered[:MAX_ROWS]}
+    # Of many subjects those that deviate are what is looked for.
+    open_ = [line for who, line in lines.items() if who in odd or len(lines) <= FOLD]
+    folded = list(lines.values())[len(open_) :]
     more = len(ordered) - MAX_ROWS
     rest = f"<p>… and {more} more subjects; findings.json has all of them.</p>" if more > 0 else ""
+    table = _matrix_table(open_, secrets)
+    if folded:
+        table += _fold(f"{len(ordered) - len(odd)} subjects as expected", _matrix_table(folded, secrets) + rest)
+    else:
+        table += rest
+    return f"{title}{_legend()}{table}{_deviations(rows)}</section>"
+
+
+def _matrix_table(lines: list[str], secrets: list[str]) -> str:
+    if not lines:
+        return ""
+    head = "".join(f'<th scope="col">{_esc(secret)}</th>' for secret in secrets)
     return (
-        f"<section><h2>Who can read which Secret</h2>{_matrix_verdict(rows)}{_legend()}"
         f'<div class="scroll"><table class="matrix"><thead><tr><th scope="col">Subject</th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{rest}{_deviations(rows)}</section>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _fold(title: str, body: str) -> str:
+    return f"<details><summary>{title}</summary>{body}</details>" if body else ""
 
 
 def _deviates(row: Cell) -> bool:
@@ -109,7 +144,10 @@ def _deviates(row: Cell) -> bool:
 
 
 def _matrix_row(who: str, per: dict[str, list[Cell]], secrets: list[str], *, odd: bool) -> str:
-    cells = "".join(f"<td>{''.join(_marks(per.get(secret, [])))}</td>" for secret in secrets)
+    # On a narrow screen each cell stands below its subject and says itself which Secret it is about.
+    cells = "".join(
+        f'<td data-secret="{_esc(secret)}">{"".join(_marks(per.get(secret, [])))}</td>' for secret in secrets
+    )
     sign = '<span class="fail">✖</span> ' if odd else ""
     return f'<tr><th scope="row">{sign}{_esc(who)}</th>{cells}</tr>'
 
@@ -122,12 +160,19 @@ def _marks(rows: Iterable[Cell]) -> Iterator[str]:
         yield f'<span class="mark {kind}" title="{_esc(f"{path} {words}".strip())}">{sign} {_esc(name)}</span>'
 
 
-def _matrix_verdict(rows: list[Cell]) -> str:
+def _matrix_verdict(rows: list[Cell], unread: Sequence[str]) -> str:
     more = sum(not row["expected"] and bool(row["found"]) for row in rows)
     missing = sum(bool(row["expected"]) and not row["found"] for row in rows)
-    if not more and not missing:
-        return '<p class="pass">✔ Exactly the expected readers, by exactly the expected paths.</p>'
-    return f'<p class="fail">✖ {more} more than expected, {missing} expected and missing.</p>'
+    if more or missing:
+        text = f'<p class="fail">✖ {more} more than expected, {missing} expected and missing.</p>'
+    elif unread:
+        text = '<p class="warn">▲ Nothing deviates in what could be read, and that is not everything.</p>'
+    else:
+        text = '<p class="pass">✔ Exactly the expected readers, by exactly the expected paths.</p>'
+    if not unread:
+        return text
+    reasons = "".join(f"<li>{_esc(why)}</li>" for why in unread[:MAX_ROWS])
+    return f"{text}<p>○ Rows may be missing:</p><ul>{reasons}</ul>"
 
 
 def _legend() -> str:
@@ -192,8 +237,13 @@ def _card(report: Report, state: str, check: str, group: list[Finding]) -> str:
         f'<article class="finding {state}" data-state="{state}"><h3><span class="{state}">{sign} {word}</span> '
         f'<code>{_esc(check)}</code></h3><p class="dim">{_esc(title)}{"" if not title else ". "}'
         f"{_esc(group[0]['severity'])}, {number} {'subject' if number == 1 else 'subjects'}</p>"
-        f"<ul>{''.join(map(_item, group))}</ul>{hints}</article>"
+        f"{_items([_item(item) for item in group])}{hints}</article>"
     )
+
+
+def _items(lines: list[str]) -> str:
+    first, rest = "".join(lines[:FOLD]), "".join(lines[FOLD:])
+    return f"<ul>{first}</ul>{_fold(f'and {len(lines) - FOLD} more', f'<ul>{rest}</ul>' if rest else '')}"
 
 
 def _item(item: Finding) -> str:
@@ -222,8 +272,15 @@ def _usage(rows: list[Use]) -> str:
     if not bars:
         return ""
     bars.sort(key=lambda item: -(item[0] or 0))
-    body = "".join(text for _share_, text in bars[:MAX_ROWS])
-    return f'<section><h2>Use against limits</h2><div class="bars">{body}</div></section>'
+    return f"<section><h2>Use against limits</h2>{_bars([text for _share_, text in bars])}</section>"
+
+
+def _bars(lines: list[str]) -> str:
+    """The first ones open; of more than MAX_ROWS findings.json has the rest."""
+    first, rest = "".join(lines[:FOLD]), "".join(lines[FOLD:MAX_ROWS])
+    more = f"<p>… and {len(lines) - MAX_ROWS} more; findings.json has all of them.</p>" if len(lines) > MAX_ROWS else ""
+    folded = f'<div class="bars">{rest}</div>{more}' if rest else ""
+    return f'<div class="bars">{first}</div>{_fold(f"and {len(lines) - FOLD} more", folded)}'
 
 
 def _share(used: float, limit: float | None) -> float | None:
@@ -241,7 +298,7 @@ def _delivery(rows: list[Arrival]) -> str:
         return ""
     longest = max([1.0, *(row["seconds"] or 0.0 for row in rows)])
     bars = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row["delivered"], -(row["seconds"] or 0.0))):  # worst first
         who = f"{row['namespace']}/{row['pod']}, {row['container']}"
         seconds = row["seconds"]
         if row["delivered"] and seconds is not None:
@@ -251,7 +308,7 @@ def _delivery(rows: list[Arrival]) -> str:
             bars.append(_row(who, word, 0))
     return (
         '<section><h2>Delivery latency</h2><p class="dim">From a line written beside the watcher until Discord has '
-        f'confirmed it; a full bar is {longest:.1f} s.</p><div class="bars">{"".join(bars[:MAX_ROWS])}</div></section>'
+        f"confirmed it; a full bar is {longest:.1f} s.</p>{_bars(bars)}</section>"
     )
 
 

@@ -48,7 +48,13 @@ border:1px solid var(--line);font-size:.9rem}
 .mark.more{border:3px double var(--fail);color:var(--fail);font-weight:700}
 .mark.missing{border:2px dashed var(--warn);color:var(--warn);font-style:italic}
 .mark.none{border-color:transparent;color:var(--dim)}
-.legend span{margin-right:1rem;white-space:nowrap}
+.legend>span{margin-right:1rem;white-space:nowrap}
+details{margin:.5rem 0}summary{cursor:pointer;padding:.3rem 0}
+@media screen and (max-width:40rem){.matrix thead{display:none}.matrix tr{display:block;padding:.4rem .6rem;
+border-bottom:1px solid var(--line)}.matrix tr:last-child{border-bottom:0}
+.matrix tr>*{display:block;border:0;padding:.1rem 0}
+.matrix th[scope=row]{position:static}.matrix td:empty{display:none}.matrix td::before{content:attr(data-secret);
+display:block;color:var(--dim);font-size:.85rem}}
 .bars{display:grid;grid-template-columns:1fr;gap:.7rem;margin:.6rem 0}
 .bars p{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 1rem;margin:0;font-size:.95rem}
 .bars span:first-child{overflow-wrap:anywhere}

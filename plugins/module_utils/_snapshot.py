@@ -10,12 +10,23 @@ import base64
 import binascii
 import contextlib
 import dataclasses
+import fnmatch
 import functools
-import types
 import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError, SnippetError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import (
+    BOT,
+    LABEL_COMPONENT,
+    LABEL_INSTANCE,
+    WEBHOOK,
+    Expectation,
+    Key,
+    OurSecret,
+    Reader,
+    Target,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import (
     NONE,
     Overrides,
@@ -37,6 +48,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._secret_path
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import (
     BRIDGE,
     WATCHER,
+    WEBHOOK_ENV,
     Snippet,
     snippet_of_config_map,
 )
@@ -48,12 +60,10 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     controller_of,
     dig,
     pod_spec,
+    pod_template,
 )
 
-BOT = "bot"
 CONTROLLER = "controller"
-LABEL_INSTANCE = "app.kubernetes.io/instance"
-LABEL_COMPONENT = "app.kubernetes.io/component"
 ACCOUNT_TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 (a type)
 ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 # Resources that are listed a namespace, with their API path prefix.
@@ -134,56 +144,17 @@ class Inside(t.NamedTuple):
     unread: str = ""
 
 
-class Allowed(t.NamedTuple):
-    """Rights that the user knows of: `subject` is a glob, `namespace/name` or `group:NAME`; no checks means all."""
-
-    subject: str
-    checks: tuple[str, ...] = ()
-
-
-class Orchestrator(t.NamedTuple):
-    """What the user says about the orchestrator's release."""
-
-    namespace: str
-    release: str
-    fullname: str
-    definitions: tuple[Obj, ...] = ()  # the CRDs as delivered; none where they are not ours to judge
-
-
-class Expectation(t.NamedTuple):
-    """What the user says belongs to the platform."""
-
-    monitor_namespace: str
-    agent_namespaces: tuple[str, ...]
-    release: str
-    fullname: str
-    snippet_name: str
-    bot_secret: str
-    bot_key: str
-    webhook_secret: str
-    target_kinds: tuple[str, ...] = ("Deployment",)
-    target_names: tuple[str, ...] = ()
-    watcher_resources: t.Mapping[str, Obj] = types.MappingProxyType({})
-    bot_expected: bool = True  # False: the chart's bot is off; one that is there is judged all the same
-    rbac_allowed: tuple[Allowed, ...] = ()
-    overrides: Overrides = NONE  # what the module sidecar was given for all workloads
-    orchestrator: Orchestrator | None = None  # None: none is expected
-
-    @property
-    def webhook_read(self) -> str:
-        """Name of the Secret that watchers read unless their workload names another."""
-        return self.overrides.webhook_secret_name or self.webhook_secret
-
-    def namespaces(self) -> tuple[str, ...]:
-        """All namespaces in view, each once, the monitor's first."""
-        return tuple(dict.fromkeys((self.monitor_namespace, *self.agent_namespaces)))
-
-    def orchestrator_namespaces(self) -> tuple[str, ...]:
-        """The orchestrator's namespace, nothing where none is expected."""
-        return () if self.orchestrator is None else (self.orchestrator.namespace,)
-
-
 Place = tuple[str, str, str]  # namespace, pod, container
+Way = tuple[str, str, str]  # path, container, Secret
+
+
+class Chosen(t.NamedTuple):
+    """What a target leaves to the API server to choose, in one kind and namespace."""
+
+    labels: str
+    fields: str
+    kind: str
+    namespace: str
 
 
 @dataclasses.dataclass
@@ -195,7 +166,7 @@ class Snapshot:
     namespaces: dict[str, Obj | None] = dataclasses.field(default_factory=dict)
     objects: dict[tuple[str, str], list[Obj]] = dataclasses.field(default_factory=dict)
     unread: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
-    selected: dict[tuple[str, str], set[str]] | None = None  # (kind, namespace) -> names that the label selectors match
+    selected: dict[Chosen, set[str]] = dataclasses.field(default_factory=dict)  # -> names that the API server chose
     health: dict[Place, HttpAnswer] = dataclasses.field(default_factory=dict)
     metrics: dict[Place, HttpAnswer] = dataclasses.field(default_factory=dict)
     usage: dict[Place, Usage] = dataclasses.field(default_factory=dict)
@@ -230,6 +201,9 @@ class View:
         self._pods: dict[str, list[Bearer]] = {}
         self._paths: dict[str, list[tuple[Bearer, list[SecretPath]]]] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
+        self._webhooks: dict[str, tuple[str, ...]] = {}
+        self._read: dict[str, list[tuple[str, str]]] = {}
+        self._expected: dict[tuple[str, str, str], frozenset[Way]] = {}
         self._owners: dict[str, dict[tuple[str, str] | None, list[Bearer]]] = {}
         self._overrides: dict[tuple[str, str, str], Overrides] = {}
 
@@ -331,6 +305,26 @@ class View:
                 return bearer
         return None
 
+    def home(self, pod: Bearer) -> tuple[str, str]:
+        """Kind and name of the workload that a pod belongs to, by its owner; the pod itself when nobody owns it."""
+        owner = controller_of(pod.obj)
+        if owner is None:
+            return "Pod", pod.name
+        if owner.get("kind") == "ReplicaSet":
+            return "Deployment", str(owner.get("name", "")).rpartition("-")[0]
+        if owner.get("kind") == "Job":
+            job = self.find("jobs", pod.namespace, owner.get("name", ""))
+            owner = (controller_of(job) if job else None) or owner
+        return str(owner.get("kind")), str(owner.get("name"))
+
+    def _above(self, pod: Bearer) -> Bearer | None:
+        """The workload of a pod: by its selector, or by its owner where a Job stands between."""
+        found = self.workload_of(pod)
+        if found is not None:
+            return found
+        kind, name = self.home(pod)
+        return next((item for item in self.workloads(pod.namespace) if (item.kind, item.name) == (kind, name)), None)
+
     def _by_label(self, namespace: str) -> dict[tuple[str, str] | None, list[Bearer]]:
         # By one label of each selector: comparing every pod with every workload is slow where there are a thousand.
         if namespace not in self._owners:
@@ -342,6 +336,37 @@ class View:
             self._owners[namespace] = found
         return self._owners[namespace]
 
+    def target_of(self, bearer: Bearer) -> Target | None:
+        """The entry that gave a workload its sidecar: the last one that takes it in, as one run follows the other.
+
+        None where none does, or where that one removes the sidecar.
+        """
+        found = None
+        for target in self.expect.targets:
+            if self._takes_in(target, bearer):
+                found = target
+        return found if found is not None and found.present else None
+
+    def _takes_in(self, target: Target, bearer: Bearer) -> bool:
+        if bearer.kind not in target.kinds or bearer.namespace not in self.expect.agent_namespaces:
+            return False
+        if target.namespaces and bearer.namespace not in target.namespaces:
+            return False
+        if target.names and bearer.name not in target.names:
+            return False
+        if not target.labels and not target.fields:
+            return True
+        chosen = Chosen(target.labels, target.fields, bearer.kind, bearer.namespace)
+        reason = self.snapshot.unread.get((str(chosen), bearer.namespace))
+        if reason is not None:
+            raise UnreadableError(reason)
+        return bearer.name in self.snapshot.selected.get(chosen, set())
+
+    def given(self, bearer: Bearer) -> Overrides:
+        """What module sidecar was given for a workload, its annotations apart."""
+        target = self.target_of(bearer)
+        return NONE if target is None else target.overrides
+
     def overrides(self, bearer: Bearer) -> Overrides:
         """Settings of a workload's own sidecar, or of a pod's: its annotations, its workload's, those of the module.
 
@@ -349,10 +374,10 @@ class View:
         """
         key = (bearer.namespace, bearer.kind, bearer.name)
         if key not in self._overrides:
-            base = self.expect.overrides
+            base = self.given(bearer)
             if bearer.kind == "Pod":
                 with contextlib.suppress(UnreadableError):  # workloads; the pod's own annotations still count
-                    owner = self.workload_of(bearer)
+                    owner = self._above(bearer)
                     base = self.overrides(owner) if owner is not None else base
             try:
                 self._overrides[key] = overrides_of(bearer.obj, bearer.kind, base)
@@ -375,21 +400,122 @@ class View:
         except OverrideError:
             return snippet.watcher
 
+    # -- Secrets of ours ------------------------------------------------------------------------------------------
+
     def webhook_of(self, bearer: Bearer) -> str:
-        """Name of the webhook Secret that this workload's watcher is to read."""
+        """Name of the webhook Secret that this workload's watcher is told to read."""
         return self.overrides(bearer).webhook_secret_name or self.expect.webhook_secret
 
-    def expected_paths(self, bearer: Bearer) -> set[tuple[str, str]]:
-        """(container, Secret) pairs that are to be: by env, and in no other way."""
+    def usurped(self, bearer: Bearer) -> OurSecret | None:
+        """The Secret of another purpose that this workload's watcher is told to read as its webhook's, or None.
+
+        An annotation names any Secret: whoever may annotate a workload must not get at another one of ours by it.
+        """
+        return self._described(bearer.namespace, self.webhook_of(bearer))
+
+    def _described(self, namespace: str, name: str) -> OurSecret | None:
+        return next((item for item in self.described if item.names(namespace, name)), None)
+
+    @functools.cached_property
+    def described(self) -> tuple[OurSecret, ...]:
+        """Every Secret of ours that has a name of its own, the webhooks' apart."""
+        return self.expect.secrets()
+
+    def our_secret(self, namespace: str, name: str) -> OurSecret | None:
+        """What a Secret of this name in this namespace is to us; None: nothing."""
+        found = self._described(namespace, name)
+        if found is not None:
+            return found
+        if name == self.expect.webhook_secret or name in self.webhook_names(namespace):
+            key = Key(self.webhook_key(), WEBHOOK)
+            return OurSecret(namespace, name, WEBHOOK, keys=(key,), reserved=True, opaque=True)
+        return None
+
+    def webhook_names(self, namespace: str) -> tuple[str, ...]:
+        """Names of the webhook Secrets of a namespace: the chart's, the runs', those that workloads choose."""
+        if namespace not in self._webhooks:
+            expect, names = self.expect, []
+            if namespace in expect.agent_namespaces:
+                names = [expect.webhook_secret, *(name for name, _key in self._webhooks_of_targets(namespace))]
+                with contextlib.suppress(UnreadableError):  # the checks that walk workloads say why
+                    names += sorted({self.webhook_of(bearer) for bearer in self.bearers(namespace)})
+            kept = (name for name in dict.fromkeys(names) if self._described(namespace, name) is None)
+            self._webhooks[namespace] = tuple(kept)
+        return self._webhooks[namespace]
+
+    def webhooks_read(self, namespace: str) -> list[tuple[str, str]]:
+        """(Secret, key) of each webhook that a watcher of the namespace reads; without any, those that one will."""
+        if namespace not in self._read:
+            found: set[tuple[str, str]] = set()
+            watcher, _bridge = self.our_names()
+            for bearer, _place, _container in self.containers(namespace, watcher):
+                if self.usurped(bearer) is None:
+                    found.add((self.webhook_of(bearer), self._key_of(self.overrides(bearer))))
+            self._read[namespace] = sorted(found or self._webhooks_of_targets(namespace))
+        return self._read[namespace]
+
+    def _webhooks_of_targets(self, namespace: str) -> set[tuple[str, str]]:
+        chosen = [
+            target.overrides
+            for target in self.expect.targets
+            if target.present and (not target.namespaces or namespace in target.namespaces)
+        ]
+        return {
+            (item.webhook_secret_name or self.expect.webhook_secret, self._key_of(item)) for item in chosen or [NONE]
+        }
+
+    def _key_of(self, overrides: Overrides) -> str:
+        return overrides.webhook_secret_key or self.webhook_key()
+
+    def expected_paths(self, bearer: Bearer) -> frozenset[Way]:
+        """(path, container, Secret) that may be; everything else by which a container reads one of ours is too much."""
+        key = (bearer.namespace, bearer.kind, bearer.name)
+        if key not in self._expected:
+            self._expected[key] = frozenset(self._ways(bearer, required=False))
+        return self._expected[key]
+
+    def unexpected(self, bearer: Bearer, paths: list[SecretPath]) -> list[SecretPath]:
+        """Of the ways from a workload or pod to Secrets of ours those that are not meant."""
+        expected = self.expected_paths(bearer)
+        holders = {(container, secret) for _path, container, secret in expected}
+        ours = self.our_names()
+
+        def is_meant(item: SecretPath) -> bool:
+            # What an agent writes, its sidecars are there to read: a Secret that is the agent's own goes nowhere new.
+            reads_the_agent = item.container in ours and item.holder not in ours and item.path == "shared-volume"
+            handed_on = reads_the_agent and (item.holder, item.secret) in holders
+            return handed_on or (item.path, item.container, item.secret) in expected
+
+        found = (item for item in paths if self.our_secret(bearer.namespace, item.secret) is not None)
+        return [item for item in found if not is_meant(item)]
+
+    def required_paths(self, bearer: Bearer) -> set[Way]:
+        """Those among them that have to be."""
+        return set(self._ways(bearer, required=True))
+
+    def _ways(self, bearer: Bearer, *, required: bool) -> Iterator[Way]:
+        names = [str(container.get("name", "")) for _place, container in containers_of(bearer.spec)]
         watcher, _bridge = self.our_names()
-        found = set()
-        for _place, container in containers_of(bearer.spec):
-            name = container.get("name", "")
-            if name == watcher:
-                found.add((name, self.webhook_of(bearer)))
-            elif name == BOT and bearer.namespace == self.expect.monitor_namespace and self.is_bot(bearer.obj):
-                found.add((name, self.expect.bot_secret))
-        return found
+        if watcher in names and self.usurped(bearer) is None:
+            yield "env", watcher, self.webhook_of(bearer)
+        for secret in self.described:
+            if secret.namespace == bearer.namespace and not (required and secret.is_pattern):
+                yield from self._ways_to(secret, bearer, names, required=required)
+
+    def _ways_to(self, secret: OurSecret, bearer: Bearer, names: list[str], *, required: bool) -> Iterator[Way]:
+        for reader in secret.readers:
+            if (required and not reader.required) or not _carries(bearer, reader):
+                continue
+            # An image is pulled for the pod as a whole.
+            pulls = reader.path == "image-pull"
+            readers = [""] if pulls else [name for name in names if fnmatch.fnmatchcase(name, reader.container)]
+            for name in self._names_of(secret):
+                yield from ((reader.path, container, name) for container in readers)
+
+    def _names_of(self, secret: OurSecret) -> list[str]:
+        if not secret.is_pattern:
+            return [secret.name] if secret.name else []
+        return [name for name in self.our_secrets(secret.namespace) if secret.names(secret.namespace, name)]
 
     def paths(self, namespace: str) -> list[tuple[Bearer, list[SecretPath]]]:
         """Every workload and pod with its ways to Secrets; worked out once."""
@@ -398,20 +524,23 @@ class View:
         return self._paths[namespace]
 
     def our_secrets(self, namespace: str) -> tuple[str, ...]:
-        """Names of our Secrets in a namespace, those chosen by annotation included."""
+        """Names of our Secrets in a namespace: described, fitting a pattern, or chosen by workloads."""
         if namespace not in self._secrets:
-            self._secrets[namespace] = tuple(dict.fromkeys(self._secret_names(namespace)))
+            here = [item for item in self.described if item.namespace == namespace]
+            names = [item.name for item in here if not item.is_pattern and item.name]
+            patterns = [item for item in here if item.is_pattern]
+            seen = self._seen_names(namespace) if patterns else []
+            names += [name for name in seen if any(item.names(namespace, name) for item in patterns)]
+            self._secrets[namespace] = tuple(dict.fromkeys([*names, *self.webhook_names(namespace)]))
         return self._secrets[namespace]
 
-    def _secret_names(self, namespace: str) -> list[str]:
-        expect, names = self.expect, []
-        if namespace == expect.monitor_namespace:
-            names.append(expect.bot_secret)
-        if namespace in expect.agent_namespaces:
-            names += [expect.webhook_secret, expect.webhook_read]
-            with contextlib.suppress(UnreadableError):  # the checks that walk workloads say why
-                names += sorted({self.webhook_of(bearer) for bearer in self.workloads(namespace)})
-        return names
+    def _seen_names(self, namespace: str) -> list[str]:
+        found: set[str] = set()
+        with contextlib.suppress(UnreadableError):  # who needs the list for a verdict says why
+            found |= {item["metadata"]["name"] for item in self.objects("secrets", namespace)}
+        with contextlib.suppress(UnreadableError):
+            found |= {item.secret for _bearer, paths in self.paths(namespace) for item in paths}
+        return sorted(found)
 
     @functools.cached_property
     def access(self) -> Access:
@@ -474,14 +603,7 @@ class View:
 
     def targets(self, namespace: str) -> Iterator[Bearer]:
         """The workloads that are to hold a sidecar."""
-        for bearer in self.workloads(namespace):
-            if bearer.kind not in self.expect.target_kinds:
-                continue
-            if self.expect.target_names and bearer.name not in self.expect.target_names:
-                continue
-            selected = self.snapshot.selected
-            if selected is None or bearer.name in selected.get((bearer.kind, namespace), set()):
-                yield bearer
+        return (bearer for bearer in self.workloads(namespace) if self.target_of(bearer) is not None)
 
     def secret_value(self, namespace: str, name: str, key: str) -> str | None:
         """A Secret's value, for comparison in memory only; None when there is no such Secret or key."""
@@ -495,14 +617,20 @@ class View:
             return None
 
     def webhook_key(self) -> str:
-        """The key the watcher reads: the module's override, else that of the published snippet."""
-        if self.expect.overrides.webhook_secret_key:
-            return self.expect.overrides.webhook_secret_key
+        """The key that the published snippet reads."""
         for entry in (self.snippet.watcher.get("env") or []) if self.snippet is not None else []:
             key = dig(entry, "valueFrom", "secretKeyRef", "key")
-            if entry.get("name") == "DISCORD_WEBHOOK_URL" and key:
+            if entry.get("name") == WEBHOOK_ENV and key:
                 return str(key)
-        return "DISCORD_WEBHOOK_URL"
+        return WEBHOOK_ENV
+
+
+def _carries(bearer: Bearer, reader: Reader) -> bool:
+    """Whether the object, or the pods that it makes, has all labels that the reader's pods have."""
+    template = pod_template(bearer.obj, bearer.kind)
+    return any(
+        reader.labels.items() <= (dig(place, "metadata", "labels") or {}).items() for place in (bearer.obj, template)
+    )
 
 
 def account_of(spec: Obj) -> str:

@@ -36,8 +36,8 @@ options:
     default: []
   targets:
     description:
-      - Workloads of yours whose watchers are struck. A running pod of each is chosen. Only V(watcher-killed),
-        V(watcher-oom) and V(kubelet-restart) fit.
+      - Workloads of yours whose watchers are struck. A running pod of each is chosen; when one has none, or there is no
+        such workload, nothing is struck at all. Only V(watcher-killed), V(watcher-oom) and V(kubelet-restart) fit.
     type: list
     elements: dict
     default: []
@@ -66,7 +66,7 @@ options:
   node_container:
     description:
       - Name of the container on the module's host that is a node of the cluster, as with kind. Only with it
-        V(kubelet-restart) is made.
+        V(kubelet-restart) is made. It has to be the node that the pod runs on, and to bear its name.
     type: str
   container_engine:
     description: Program that runs a command in O(node_container).
@@ -90,7 +90,9 @@ extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
 attributes:
   check_mode:
-    description: In check mode nothing is put out of order, every fault is skipped with that reason.
+    description:
+      - In check mode nothing is put out of order, every fault is skipped with that reason. C(changed) says whether any
+        would be made.
     support: full
   diff_mode:
     description: Has nothing to show a difference of.
@@ -184,8 +186,14 @@ from ansible_collections.kubernetes.core.plugins.module_utils.args_common import
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill import Ground, Pods
-from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import drill_own, drill_targets
+from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import (
+    KUBELET,
+    NO_NODE,
+    drill_own,
+    drill_targets,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_table import Line, as_text, table
 from ansible_collections.orchestrator.platform.plugins.module_utils._faults import (
     Fault,
@@ -198,7 +206,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._judge impor
 from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces, check_object_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._report import Report, show_counts, text_lines
 from ansible_collections.orchestrator.platform.plugins.module_utils._report_files import write_reports
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation, Snapshot, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Snapshot, View
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -244,7 +252,7 @@ def run(module: Foreign) -> dict[str, Json]:
     report = reported(params, faults, seen)
     lines: list[Line] = [line for item in seen for line in table(item.fault, item.before, item.after, item.struck)]
     result: dict[str, Json] = {
-        "changed": not module.check_mode,
+        "changed": acts(params, faults),
         "findings": report.findings,
         "table": lines,
         "summary": report.summary,
@@ -261,11 +269,19 @@ def run(module: Foreign) -> dict[str, Json]:
     return result
 
 
+def acts(params: dict[str, Json], faults: tuple[Fault, ...]) -> bool:
+    """Whether anything is put out of order, or would be in check mode."""
+    return any(item.name != KUBELET or params["node_container"] for item in faults)
+
+
 def unmade(params: dict[str, Json], faults: tuple[Fault, ...]) -> list[Observation]:
     """What check mode says of each fault."""
     where = subject("Namespace", params["namespace"], params["namespace"])
     reason = "check mode: nothing is put out of order"
-    return [Observation(item.check.id, where, item.struck, skipped=reason) for item in faults]
+    return [
+        Observation(item.check.id, where, item.struck, skipped=reason if acts(params, (item,)) else NO_NODE)
+        for item in faults
+    ]
 
 
 def made(module: Foreign, cluster: Cluster, faults: tuple[Fault, ...]) -> list[Observation]:

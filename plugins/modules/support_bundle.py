@@ -17,8 +17,10 @@ description:
   - Reads the namespaces in view, one list for each kind and namespace, then the logs, and writes a C(.tar.gz) that only
     its owner can read. It changes nothing in the cluster.
   - Of Secrets the archive has names, types and keys. Of containers that are not ours it has neither the values of
-    variables nor commands. Everything else is redacted by shape (tokens, keys, webhook URLs, passwords in URLs and
-    headers) and by the values of the Secrets that can be read, in their usual encodings.
+    variables nor commands, nor what they left as a termination message or printed to a probe. Ours are told by their
+    name and program, the bot by the labels of O(release) too.
+  - Everything else is redacted by shape (tokens, keys, webhook URLs, passwords in URLs and headers) and by the
+    values of the Secrets that can be read, in their usual encodings.
   - What cannot be read is listed in C(index.txt) and C(index.json) of the archive, and is no failure.
 options:
   dest:
@@ -32,7 +34,7 @@ options:
     elements: str
     default: [discord-monitor, agents]
   release:
-    description: Name of the Helm release, for the index.
+    description: Name of the Helm release, by whose labels the bot is known.
     type: str
     default: discord-monitor
   report_dir:

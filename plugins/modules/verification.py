@@ -27,7 +27,9 @@ options:
     type: str
     default: discord-monitor
   agent_namespaces:
-    description: Namespaces of the agents.
+    description:
+      - Namespaces of the agents.
+      - When it is empty, the checks of these namespaces are skipped, and the summary says that it is incomplete.
     type: list
     elements: str
     default: [agents]
@@ -53,10 +55,85 @@ options:
     description: Key of the token in it.
     type: str
     default: BOT_TOKEN
+  bot_api_secret:
+    description:
+      - Name of the Secret that holds the credential of the bot's API, where it is one of its own. Empty means
+        O(bot_secret).
+    type: str
+    default: ""
+    version_added: 0.2.0
+  bot_api_secret_key:
+    description: Key of that credential.
+    type: str
+    default: BOT_API_TOKEN
+    version_added: 0.2.0
   webhook_secret:
-    description: Name of the Secret with the webhook URL in each agent namespace.
+    description:
+      - Name of the Secret with the webhook URL in each agent namespace. Those that a target's C(overrides) or an
+        annotation of a workload name instead are found by themselves.
     type: str
     default: discord-secrets
+  secrets:
+    description:
+      - Further Secrets of the platform, and who may read them. All checks of Secrets, the family V(rbac) and RV(matrix)
+        follow from these entries as from the bot's and the webhooks' Secrets. Their namespaces come into view.
+      - A Secret that is not there, or that cannot be read, is skipped with the reason.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+    suboptions:
+      namespace:
+        description: Namespace of the Secret.
+        type: str
+        required: true
+      name:
+        description: Its name, or a glob such as V(github-token-*) for any number of them.
+        type: str
+        required: true
+      description:
+        description:
+          - What it holds, for findings, for example V(Anthropic key). Secrets of one description are of one purpose.
+        type: str
+        default: ""
+      keys:
+        description: Keys whose values are to stand nowhere else. Empty means all.
+        type: list
+        elements: str
+        default: []
+      readers:
+        description: Containers that may read it, each by one way. Whoever else does is a finding.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          container:
+            description: A glob over names of containers, in any of the three lists. For V(image-pull) it says nothing.
+            type: str
+            required: true
+          path:
+            description: The way.
+            type: str
+            choices: [env, env-from, volume, projected, csi, driver, image-pull]
+            default: env
+          labels:
+            description: Labels that the workload or its pods have, all of them. Empty means every one of the namespace.
+            type: dict
+            default: {}
+            default: {}
+          required:
+            description: Whether it is a finding, too, when such a container does not read it.
+            type: bool
+            default: false
+      accounts:
+        description: Globs over V(namespace/name) of ServiceAccounts that may read it through the API.
+        type: list
+        elements: str
+        default: []
+      expected:
+        description: Whether it is to be there. V(false) for one that may come later.
+        type: bool
+        default: true
   target_kinds:
     description: Kinds of workloads that are to hold the sidecar.
     type: list
@@ -93,6 +170,48 @@ options:
     elements: dict
     default: []
     version_added: 0.2.0
+  targets:
+    description:
+      - The runs of module M(orchestrator.platform.sidecar), in their order, where there is more than one. What an entry
+        leaves out is that of O(target_kinds), O(target_names), O(target_label_selectors) and O(sidecar_overrides).
+      - Where two entries take in one workload, the later one counts, as the later run does. Namespaces of entries come
+        into view as agents'.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
+    suboptions:
+      state:
+        description: V(absent) is a run that removed the sidecar.
+        type: str
+        choices: [present, absent]
+        default: present
+      namespaces:
+        description: Namespaces of the run. Empty means all of O(agent_namespaces).
+        type: list
+        elements: str
+        default: []
+      kinds:
+        description: Kinds of workloads.
+        type: list
+        elements: str
+        choices: [Deployment, StatefulSet, DaemonSet, CronJob]
+      names:
+        description: Names of workloads.
+        type: list
+        elements: str
+      label_selectors:
+        description: Label selectors, all of which match.
+        type: list
+        elements: str
+      field_selectors:
+        description: Field selectors, all of which match.
+        type: list
+        elements: str
+        default: []
+      overrides:
+        description: What the run was given as C(overrides).
+        type: dict
   watcher_resources:
     description: The figures that the watcher's resources are specified to have.
     type: dict
@@ -113,7 +232,9 @@ options:
     elements: str
     default: []
   checks:
-    description: Ids of single checks to run, for example V(secret-scope/env-ref).
+    description:
+      - Ids of single checks to run, for example V(secret-scope/env-ref).
+      - One that runs only on request, such as V(delivery/probe-line), is refused here while its option is not set.
     type: list
     elements: str
     default: []
@@ -209,7 +330,8 @@ attributes:
     description: Runs the same in check mode, since it only reads.
     support: full
     details:
-      - No line is sent through the watchers, and no report is written.
+      - No line is sent through the watchers and no command run in a container. The checks that need it are skipped with
+        that reason, and the summary says that it is incomplete. No report is written.
       - Before the platform is installed, what would fail is skipped with the reason.
   diff_mode:
     description: Has nothing to show a difference of.
@@ -237,6 +359,23 @@ EXAMPLES = r"""
   orchestrator.platform.verification:
     families: [secret-scope]
     fail_on: warning
+
+- name: Two runs of module sidecar, and a Secret that the runs of an orchestrator read
+  orchestrator.platform.verification:
+    targets:
+      - label_selectors: [team=one]
+      - label_selectors: [team=two]
+        overrides: {webhook_secret_name: team-two}
+    secrets:
+      - namespace: orchestrator
+        name: orchestrator-secrets
+        description: Anthropic key
+        keys: [ANTHROPIC_API_KEY]
+        readers:
+          - container: orchestrator
+            labels: {app.kubernetes.io/name: orchestrator}
+            required: true
+        accounts: [orchestrator/orchestrator]
 
 - name: A rule of one's own, and an exception with an end
   orchestrator.platform.verification:
@@ -377,11 +516,22 @@ import typing as t
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
-from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS, select
+from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import (
+    CHECKS,
+    select,
+    without_acting,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._chart_names import chart_fullname, snippet_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._collect import Collector
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import (
+    Allowed,
+    Expectation,
+    Orchestrator,
+    Target,
+    parse_secrets,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._extra_lists import collect_extra
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check, show_subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._judge import judge
@@ -393,12 +543,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report_file
     write_reports,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rules import Rule, as_check, parse_rules
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
-    Allowed,
-    Expectation,
-    Orchestrator,
-    View,
-)
+from ansible_collections.orchestrator.platform.plugins.module_utils._secret_paths import DIRECT
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import parse_suppressions
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import PATCHABLE, Foreign, Json
 
@@ -411,7 +557,34 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "bot_expected": {"type": "bool", "default": True},
     "bot_secret": {"type": "str", "default": "discord-monitor-bot", "no_log": False},
     "bot_secret_key": {"type": "str", "default": "BOT_TOKEN", "no_log": False},
+    "bot_api_secret": {"type": "str", "default": "", "no_log": False},
+    "bot_api_secret_key": {"type": "str", "default": "BOT_API_TOKEN", "no_log": False},
     "webhook_secret": {"type": "str", "default": "discord-secrets", "no_log": False},
+    "secrets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "no_log": False,
+        "options": {
+            "namespace": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
+            "description": {"type": "str", "default": ""},
+            "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "readers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "container": {"type": "str", "required": True},
+                    "path": {"type": "str", "choices": list(DIRECT), "default": "env"},
+                    "labels": {"type": "dict", "default": {}},
+                    "required": {"type": "bool", "default": False},
+                },
+            },
+            "accounts": {"type": "list", "elements": "str", "default": []},
+            "expected": {"type": "bool", "default": True},
+        },
+    },
     "target_kinds": {"type": "list", "elements": "str", "choices": list(PATCHABLE), "default": ["Deployment"]},
     "target_names": {"type": "list", "elements": "str", "default": []},
     "target_label_selectors": {"type": "list", "elements": "str", "default": []},
@@ -419,6 +592,20 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "orchestrator_release": {"type": "str", "default": "orchestrator"},
     "orchestrator_fullname": {"type": "str"},
     "orchestrator_crds": {"type": "list", "elements": "dict", "default": []},
+    "targets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "kinds": {"type": "list", "elements": "str", "choices": list(PATCHABLE)},
+            "names": {"type": "list", "elements": "str"},
+            "label_selectors": {"type": "list", "elements": "str"},
+            "field_selectors": {"type": "list", "elements": "str", "default": []},
+            "overrides": {"type": "dict"},
+        },
+    },
     "watcher_resources": {
         "type": "dict",
         "default": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}},
@@ -450,27 +637,35 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 def expectation(params: dict[str, Json]) -> Expectation:
     """What the module's options say about the platform; raises PlatformError for what no namespace can be named."""
+    targets = _targets(params)
+    # Where a target puts a sidecar, agents run.
+    more = (name for target in targets if target.present for name in target.namespaces)
+    agents = tuple(dict.fromkeys([*params["agent_namespaces"], *more]))
     check_namespaces(
         [params["monitor_namespace"], *params["agent_namespaces"]], "monitor_namespace or agent_namespaces"
     )
+    check_namespaces(agents, "targets[].namespaces")
+    secrets = parse_secrets(params["secrets"])
+    check_namespaces([item.namespace for item in secrets], "secrets[].namespace")
     check_namespaces([name for name in [params["orchestrator_namespace"]] if name], "orchestrator_namespace")
     release = params["release"]
     fullname = chart_fullname(release)
     return Expectation(
         monitor_namespace=params["monitor_namespace"],
-        agent_namespaces=tuple(dict.fromkeys(params["agent_namespaces"])),
+        agent_namespaces=agents,
         release=release,
         fullname=fullname,
         snippet_name=params["snippet_name"] or snippet_name(fullname),
         bot_expected=params["bot_expected"],
         bot_secret=params["bot_secret"],
         bot_key=params["bot_secret_key"],
+        bot_api_secret=params["bot_api_secret"],
+        bot_api_key=params["bot_api_secret_key"],
         webhook_secret=params["webhook_secret"],
-        target_kinds=tuple(params["target_kinds"]),
-        target_names=tuple(params["target_names"]),
+        more_secrets=secrets,
+        targets=targets,
         watcher_resources=params["watcher_resources"] or {},
         rbac_allowed=tuple(Allowed(item["subject"], tuple(item["checks"])) for item in params["rbac_allowed"]),
-        overrides=parse_overrides(params["sidecar_overrides"]),
         orchestrator=expected_orchestrator(params),
     )
 
@@ -488,6 +683,32 @@ def expected_orchestrator(params: dict[str, Json]) -> Orchestrator | None:
     )
 
 
+def _targets(params: dict[str, Json]) -> tuple[Target, ...]:
+    """The runs of module sidecar; what one leaves out is that of the options for all."""
+    names = {
+        "kinds": "target_kinds",
+        "names": "target_names",
+        "label_selectors": "target_label_selectors",
+        "overrides": "sidecar_overrides",
+    }
+    given = {name: params[option] for name, option in names.items()}
+    found = []
+    for entry in params["targets"] or [{}]:
+        merged = {**given, **{key: value for key, value in entry.items() if value is not None}}
+        found.append(
+            Target(
+                kinds=tuple(merged["kinds"]),
+                namespaces=tuple(merged.get("namespaces", ())),
+                names=tuple(merged["names"]),
+                labels=",".join(merged["label_selectors"]),
+                fields=",".join(merged.get("field_selectors", ())),
+                overrides=parse_overrides(merged["overrides"]),
+                present=merged.get("state") != "absent",
+            )
+        )
+    return tuple(found)
+
+
 def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[str, Json]:
     """Collect, judge, report."""
     watch = Stopwatch()
@@ -498,10 +719,13 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
     checks: tuple[Check, ...] = select(
         params["families"],
         params["checks"],
-        probe_delivery=params["probe_delivery"] and not check_mode,
-        runtime_scope=params["runtime_scope"] and not check_mode,
+        probe_delivery=params["probe_delivery"],
+        runtime_scope=params["runtime_scope"],
         rules=tuple(map(as_check, rules)),
     )
+    refuse_homeless(params, checks)
+    if check_mode:
+        checks = without_acting(checks)
     view = picture(params, cluster, checks, rules)
     watch.lap("collect_s")
     # Asked for by itself, the family preflight is the question before an installation.
@@ -529,9 +753,19 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
     return result
 
 
+def refuse_homeless(params: dict[str, Json], checks: tuple[Check, ...]) -> None:
+    """Raises PlatformError for a named check of an orchestrator that is not named: it would pass by not running."""
+    named = [item.id for item in checks if item.scope == "orchestrator" and item.id in params["checks"]]
+    if named and not params["orchestrator_namespace"]:
+        raise PlatformError(
+            f"checks: {', '.join(named)} looks at the orchestrator: name its namespace in orchestrator_namespace, or "
+            "leave the check out."
+        )
+
+
 def picture(params: dict[str, Json], cluster: Cluster, checks: tuple[Check, ...], rules: list[Rule]) -> View:
     """One picture of what these checks need."""
-    collector = Collector(cluster, expectation(params), label_selectors=params["target_label_selectors"])
+    collector = Collector(cluster, expectation(params))
     view = collector.collect(
         checks, probe_every=params["probe_scope"] == "all", probe_timeout_s=params["probe_timeout"]
     )

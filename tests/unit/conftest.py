@@ -8,13 +8,14 @@ import base64
 import json
 from pathlib import Path
 
+import hypothesis
 import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._fields import planned_paths
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import permissions_needed
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import FIELD_MANAGER, Options, plan_present
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     Delivery,
-    Expectation,
     HttpAnswer,
     Inside,
     Snapshot,
@@ -22,6 +23,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
     View,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import parse_snippet
+
+from .loopback import Server
+
+# A slow machine is no failure: without this hypothesis fails an example that takes longer than 200 ms.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 HASH = "a" * 64
@@ -32,6 +39,13 @@ WEBHOOK = "https://discord.com/api/webhooks/123456789/" + "w" * 40
 
 def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    yield made
+    made.close()
 
 
 @pytest.fixture

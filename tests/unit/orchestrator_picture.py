@@ -8,6 +8,10 @@ import copy
 from pathlib import Path
 
 import yaml
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import (
+    Expectation,
+    Orchestrator,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import (
     OrchestratorRights,
     permissions_needed,
@@ -15,9 +19,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._preflight i
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Right
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     CONTROLLER_RIGHTS,
-    Expectation,
     HttpAnswer,
-    Orchestrator,
     Snapshot,
 )
 

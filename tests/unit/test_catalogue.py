@@ -8,7 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS, FAMILIES, manual, select
+from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import (
+    CHECKS,
+    FAMILIES,
+    manual,
+    select,
+    without_acting,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
     MAX_EVIDENCE,
@@ -89,6 +95,39 @@ def test_selection():
 def test_unknown_selection_is_refused():
     with pytest.raises(PlatformError, match="secret-scope/nope"):
         select([], ["secret-scope/nope"], probe_delivery=False)
+
+
+@pytest.mark.parametrize("check", ["delivery/probe-line", "secret-scope/runtime-env", "secret-scope/runtime-mounts"])
+def test_a_named_check_that_cannot_run_is_refused(check):
+    """Issue 5.1: named without its option it would not run, and the run would pass with nothing looked at."""
+    with pytest.raises(PlatformError, match=f"checks: {check} runs only with (probe_delivery|runtime_scope): set"):
+        select([], [check], probe_delivery=False)
+    assert [item.id for item in select([], [check], probe_delivery=True, runtime_scope=True)] == [check]
+
+
+def test_check_mode_tells_what_it_does_not_do(snapshot, expect):
+    """D5: the checks that act are skipped with the reason, nothing is collected for them, the picture is incomplete."""
+    chosen = select([], [], probe_delivery=True, runtime_scope=True)
+    quiet = without_acting(chosen)
+    assert [item.id for item in quiet] == [item.id for item in chosen]
+    assert {need for item in quiet for need in item.needs} & {"delivery", "inside"} == set()
+    findings, complete = run_checks([item for item in quiet if not item.needs], View(snapshot, expect))
+    said = {(item["id"], item["verdict"], item["evidence"]) for item in findings if "check mode" in item["evidence"]}
+    assert said == {
+        ("delivery/probe-line", "skip", "check mode: no line is sent"),
+        ("secret-scope/runtime-env", "skip", "check mode: no command is run in a container"),
+        ("secret-scope/runtime-mounts", "skip", "check mode: no command is run in a container"),
+    }
+    assert not complete
+
+
+def test_no_agent_namespace_is_told(snapshot, expect):
+    """Issue 5: a selection whose checks have no place to look at is a skip each, and incomplete."""
+    chosen = select([], ["delivery/probe-line", "probes/watcher-liveness"], probe_delivery=True)
+    findings, complete = run_checks(chosen, View(snapshot, expect._replace(agent_namespaces=())))
+    assert {(item["id"], item["verdict"]) for item in findings} == {(item.id, "skip") for item in chosen}
+    assert all("agent_namespaces is empty" in item["evidence"] for item in findings)
+    assert not complete
 
 
 def run(snapshot, expect):

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Allowed, Target
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import breaks, run_checks, summarise
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
-    Allowed,
+    Chosen,
     Delivery,
     HttpAnswer,
     Snapshot,
@@ -98,9 +99,39 @@ def token_for_the_agent_alone(snapshot: Snapshot) -> None:
     snapshot.inside = {}
 
 
-def foreign_secret(snapshot: Snapshot, key: str, value: str) -> None:
-    secret = {"metadata": {"name": "telegram-bot"}, "type": "Opaque", "data": {key: b64(value)}}
-    snapshot.objects[("secrets", "agents")].append(secret)
+API_TOKEN = "api-credential-of-the-tests-51c0"
+
+
+def api_credential(snapshot: Snapshot) -> None:
+    obj(snapshot, "secrets", "monitor")["data"]["BOT_API_TOKEN"] = b64(API_TOKEN)
+
+
+def foreign_secret(
+    snapshot: Snapshot, key: str, value: str, namespace: str = "agents", *, name: str = "telegram-bot"
+) -> None:
+    secret = {"metadata": {"name": name}, "type": "Opaque", "data": {key: b64(value)}}
+    snapshot.objects[("secrets", namespace)].append(secret)
+
+
+def foreign_pod(snapshot: Snapshot, namespace: str = "agents", **spec) -> None:
+    made = {"containers": [{"name": "other", "image": "x"}], **spec}
+    snapshot.objects[("pods", namespace)].append(
+        {"metadata": {"name": "other", "namespace": namespace}, "spec": made, "status": {"phase": "Running"}}
+    )
+
+
+def own_webhook(snapshot: Snapshot, name: str, *, there: bool = True) -> None:
+    """The workload names a Secret of its own by annotation, and its watcher reads it."""
+    for bearer in (obj(snapshot, "deployments", "agents"), obj(snapshot, "pods", "agents")):
+        notes = bearer["metadata"].setdefault("annotations", {})
+        notes["orchestrator.platform/webhook-secret-name"] = name
+    for spec in (workload(snapshot), pod(snapshot)):
+        reference = {"name": name, "key": "DISCORD_WEBHOOK_URL", "optional": True}
+        env = spec["initContainers"][0]["env"]
+        at = next(at for at, item in enumerate(env) if item["name"] == "DISCORD_WEBHOOK_URL")
+        env[at] = {"name": "DISCORD_WEBHOOK_URL", "valueFrom": {"secretKeyRef": reference}}
+    if there:
+        foreign_secret(snapshot, "DISCORD_WEBHOOK_URL", WEBHOOK + "2", name=name)
 
 
 def token_with_newline(snapshot: Snapshot) -> None:
@@ -345,7 +376,31 @@ CASES: list[tuple[str, str, Break]] = [
     ("rbac/escalate", "escalate", lambda s: grant(s, "escalate", "roles", group="rbac.authorization.k8s.io")),
     ("rbac/token-request", "tokens", lambda s: grant(s, "create", "serviceaccounts/token")),
     ("rbac/node-proxy", "get", lambda s: grant(s, "get", "nodes/proxy", namespace="")),
+    ("rbac/create-pods", "one Deployment by name", lambda s: grant(s, "patch", "deployments", group="apps", names=("coder",))),
+    ("rbac/create-pods", "a CodeRun", lambda s: grant(s, "create", "coderuns", group="orchestrator.platform")),
+    ("rbac/create-pods", "a DocsRun by name", lambda s: grant(s, "update", "docsruns", group="orchestrator.platform", names=("d",))),
+    ("rbac/exec", "one pod by name", lambda s: grant(s, "create", "pods/exec", names=("coder-1",))),
+    ("rbac/impersonate", "one user by name", lambda s: grant(s, "impersonate", "users", namespace="", names=("admin",))),
+    ("rbac/impersonate", "one account by name", lambda s: grant(s, "impersonate", "serviceaccounts", names=("keeper",))),
+    ("rbac/escalate", "one role by name", lambda s: grant(s, "escalate", "roles", group="rbac.authorization.k8s.io", names=("r",))),
+    ("rbac/token-request", "one account by name", lambda s: grant(s, "create", "serviceaccounts/token", names=("keeper",))),
+    ("rbac/node-proxy", "one node by name", lambda s: grant(s, "get", "nodes/proxy", namespace="", names=("n1",))),
     ("rbac/review-agrees", "another authorizer", other_authorizer),
+    ("secret-scope/value-copies", "webhook under another name", lambda s: foreign_secret(s, "url", WEBHOOK)),
+    ("secret-scope/value-copies", "webhook in the monitor's namespace", lambda s: foreign_secret(s, "url", f"u={WEBHOOK}\n", "monitor")),
+    ("secret-scope/value-copies", "token under another name beside its Secret", lambda s: foreign_secret(s, "y", TOKEN, "monitor")),
+    ("secret-scope/bot-token-namespace", "the API's credential", lambda s: api_credential(s) or foreign_secret(s, "y", API_TOKEN)),
+    ("secret-scope/value-copies", "the API's credential in the monitor's", lambda s: api_credential(s) or foreign_secret(s, "y", API_TOKEN, "monitor")),
+    ("secret-scope/configmap-values", "the API's credential", lambda s: api_credential(s) or obj(s, "configmaps", "monitor")["data"].update(x=API_TOKEN)),
+    ("secret-scope/node-access", "privileged agent", lambda s: set_item(workload(s)["containers"][0], "securityContext", {"privileged": True})),
+    ("secret-scope/node-access", "a capability", lambda s: set_item(pod(s)["containers"][0], "securityContext", {"capabilities": {"add": ["SYS_ADMIN"]}})),
+    ("secret-scope/node-access", "the kubelet's folder", lambda s: volume(s, {"hostPath": {"path": "/var/lib/kubelet/pods"}})),
+    ("secret-scope/node-access", "the whole node", lambda s: volume(s, {"hostPath": {"path": "/"}})),
+    ("secret-scope/node-access", "a runtime's socket", lambda s: volume(s, {"hostPath": {"path": "/var/run/containerd/containerd.sock"}})),
+    ("secret-scope/node-access", "foreign pod with hostPID", lambda s: foreign_pod(s, hostPID=True)),
+    ("secret-scope/node-access", "foreign pod with hostIPC in the monitor's", lambda s: foreign_pod(s, "monitor", hostIPC=True)),
+    ("secret-scope/node-access", "ephemeral container", lambda s: foreign_ephemeral(s, {"securityContext": {"privileged": True}})),
+    ("delivery/webhook-secret-present", "that of an annotation is not there", lambda s: own_webhook(s, "team", there=False)),
     ("rbac/other-readers", "a team", lambda s: grant(s, "get", "secrets", to={"kind": "User", "name": "jane"})),
     ("rbac/other-readers", "an operator", lambda s: grant(s, "list", "secrets", namespace="", to={"kind": "ServiceAccount", "name": "op", "namespace": "ops"})),
 ]  # fmt: skip
@@ -527,8 +582,8 @@ def test_opted_out_workload_is_skipped_with_its_code(snapshot, expect):
 
 def test_workload_outside_the_selection_needs_no_watcher(snapshot, expect):
     remove_watcher(snapshot)
-    snapshot.selected = {("Deployment", "agents"): set()}
-    assert complaints(snapshot, expect) == []
+    snapshot.selected = {Chosen("a=b", "", "Deployment", "agents"): set()}
+    assert complaints(snapshot, expect._replace(targets=(Target(labels="a=b"),))) == []
 
 
 def empty() -> Snapshot:

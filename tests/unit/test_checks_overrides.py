@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Target
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import run_checks
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import apply_overrides, parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import FIELD_MANAGER, Options, plan_present
@@ -48,6 +49,8 @@ def injected_with(snapshot, document: dict, overrides: dict) -> None:
     names = {item["name"] for item in pod["spec"]["initContainers"][0]["env"]}
     place = ("agents", "coder-1", "discord-watcher")
     snapshot.inside[place] = snapshot.inside[place]._replace(env=frozenset(["PATH", *names]))
+    if "webhook_secret_name" not in overrides:
+        return
     secret = {"metadata": {"name": "team-webhook"}, "type": "Opaque", "data": {"DISCORD_WEBHOOK_URL": b64(WEBHOOK)}}
     snapshot.objects[("secrets", "agents")].append(secret)
 
@@ -62,8 +65,50 @@ def complaints(snapshot, expect) -> set[str]:
 def test_override_of_the_run_is_what_is_compared_with(overrides, checks, snapshot, snippet_document, expect):
     """The module's argument says so; without it the same picture is a finding."""
     injected_with(snapshot, snippet_document, overrides)
-    assert complaints(snapshot, expect._replace(overrides=parse_overrides(overrides))) == set()
+    assert complaints(snapshot, expect._replace(targets=(Target(overrides=parse_overrides(overrides)),))) == set()
     assert complaints(snapshot, expect) >= checks
+
+
+def test_override_of_a_single_target_is_what_its_workloads_are_compared_with(snapshot, snippet_document, expect):
+    """sidecar_targets: the later entry that takes the workload in counts, and only that one (issue 5.1)."""
+    injected_with(snapshot, snippet_document, CASES["memory"][0])
+    own = parse_overrides(CASES["memory"][0])
+    good = (Target(), Target(names=("coder",), overrides=own), Target(names=("other",)))
+    assert complaints(snapshot, expect._replace(targets=good)) == set()
+    for wrong in ((*good, Target()), (Target(names=("other",), overrides=own), Target())):
+        assert complaints(snapshot, expect._replace(targets=wrong)) >= CASES["memory"][1]
+
+
+def test_webhook_of_a_single_target_is_looked_for(snapshot, snippet_document, expect):
+    injected_with(snapshot, snippet_document, CASES["webhook"][0])
+    targets = (Target(overrides=parse_overrides(CASES["webhook"][0])),)
+    assert complaints(snapshot, expect._replace(targets=targets)) == set()
+    snapshot.objects[("secrets", "agents")].pop()
+    assert complaints(snapshot, expect._replace(targets=targets)) == {"delivery/webhook-secret-present"}
+
+
+def test_pods_of_a_cron_job_are_compared_with_its_target(snapshot, snippet_document, expect):
+    """Between a CronJob and its pods stands a Job, and no selector."""
+    injected_with(snapshot, snippet_document, CASES["memory"][0])
+    workload, pod = snapshot.objects[("deployments", "agents")].pop(), snapshot.objects[("pods", "agents")][0]
+    cron = {
+        "metadata": workload["metadata"],
+        "spec": {"jobTemplate": {"spec": {"template": workload["spec"]["template"]}}},
+    }
+    owned = [{"kind": "CronJob", "name": "coder", "controller": True}]
+    snapshot.objects[("cronjobs", "agents")] = [cron]
+    snapshot.objects[("jobs", "agents")] = [{"metadata": {"name": "coder-1", "ownerReferences": owned}, "spec": {}}]
+    pod["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "coder-1", "controller": True}]
+    view = View(
+        snapshot, expect._replace(targets=(Target(("CronJob",), overrides=parse_overrides(CASES["memory"][0])),))
+    )
+    (bearer,) = view.pods("agents")
+    assert view.overrides(bearer).memory_limit == "128Mi"
+
+
+def test_removed_by_a_later_target_is_no_target(snapshot, expect):
+    view = View(snapshot, expect._replace(targets=(Target(), Target(present=False))))
+    assert list(view.targets("agents")) == []
 
 
 @pytest.mark.parametrize("place", ["workload", "template"])
@@ -83,7 +128,10 @@ def test_override_by_annotation_needs_no_argument(overrides, checks, place, snap
 
 def test_sidecar_without_the_override_of_the_run_is_found(snapshot, expect):
     """The check can fail: the override was given, and the sidecar does not have it."""
-    found = complaints(snapshot, expect._replace(overrides=parse_overrides({"log_level": "debug", "cpu_limit": "1"})))
+    found = complaints(
+        snapshot,
+        expect._replace(targets=(Target(overrides=parse_overrides({"log_level": "debug", "cpu_limit": "1"})),)),
+    )
     assert found == {"injection/drift", "resources/limits", "resources/memory-limit-as-specified"}
 
 

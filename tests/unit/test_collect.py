@@ -11,7 +11,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils import _coll
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Answer, ExecResult
 from ansible_collections.orchestrator.platform.plugins.module_utils._collect import Collector, why_not_passed_on
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Target
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import run_checks
 
 LIVE = ("probes/answers", "delivery/probe-line", "delivery/backlog")
@@ -78,10 +79,10 @@ def cluster(snapshot):
     return FakeCluster(snapshot)
 
 
-def verdicts(cluster, expect, *ids: str, **options) -> tuple[dict, bool]:
+def verdicts(cluster, expect, *ids: str) -> tuple[dict, bool]:
     """Worst verdict and its evidence by check, and whether the picture is complete."""
     checks = [check for check in CHECKS if check.id in ids]
-    view = Collector(cluster, expect, **options).collect(checks, probe_every=True, probe_timeout_s=1)
+    view = Collector(cluster, expect).collect(checks, probe_every=True, probe_timeout_s=1)
     findings, complete = run_checks(checks, view)
     order = ["pass", "skip", "warn", "fail"]
     rows = sorted(findings, key=lambda row: order.index(row["verdict"]))
@@ -159,21 +160,66 @@ def test_probe_that_ran_and_did_not_deliver_fails(result, reason, cluster, expec
     assert verdicts(cluster, expect, "delivery/probe-line") == ({"delivery/probe-line": ("fail", reason)}, True)
 
 
-def test_label_selection_is_prepared_before_the_threads(cluster, expect):
-    """A dict made by whichever thread comes first is lost when two come first."""
-    collector = Collector(cluster, expect._replace(target_kinds=("Deployment", "StatefulSet")), label_selectors=["a=b"])
-    seen = []
+def test_workloads_are_chosen_by_the_api_server_once_a_target_kind_and_namespace(cluster, expect):
+    """Two targets with selectors of their own, one without: nobody matches labels by hand."""
+    targets = (
+        Target(kinds=("Deployment", "StatefulSet"), labels="a=b"),
+        Target(labels="a=b"),
+        Target(fields="f=g"),
+        Target(),
+    )
+    asked = []
     plain = cluster.items
 
     def items(path, **params):
-        if params.get("labelSelector") == "a=b":
-            seen.append(collector.snapshot.selected)
+        if params.keys() & {"fieldSelector", "labelSelector"} and "secrets" not in path:
+            asked.append((path.rsplit("/", 1)[1], params.get("labelSelector"), params.get("fieldSelector")))
         return plain(path, **params)
 
     cluster.items = items
-    collector.collect([], probe_every=False, probe_timeout_s=1)
-    assert len(seen) == 2
-    assert all(item is collector.snapshot.selected for item in seen)
+    Collector(cluster, expect._replace(targets=targets)).collect([], probe_every=False, probe_timeout_s=1)
+    assert sorted(asked, key=str) == [
+        ("deployments", "a=b", None), ("deployments", None, "f=g"), ("statefulsets", "a=b", None),
+    ]  # fmt: skip
+
+
+def test_selector_that_the_api_server_cannot_read_is_one_error(cluster, expect):
+    """A slip of the pen selected nothing, and so nothing was wrong (issue 5, bad input)."""
+    plain = cluster.items
+
+    def items(path, **params):
+        if params.get("labelSelector") == "app in (a":
+            raise ApiError(400, "unable to parse requirement: found '', expected: ',' or ')'.", {})
+        return plain(path, **params)
+
+    cluster.items = items
+    with pytest.raises(PlatformError, match=r"cannot read the selector 'app in \(a' .* unable to parse .* Correct it"):
+        verdicts(cluster, expect._replace(targets=(Target(labels="app in (a"),)), "injection/watcher-present")
+
+
+def test_selection_that_could_not_be_read_is_no_pass(cluster, expect):
+    plain = cluster.items
+
+    def items(path, **params):
+        if params.get("labelSelector"):
+            raise ApiError(403, "forbidden", {})
+        return plain(path, **params)
+
+    cluster.items = items
+    found, complete = verdicts(cluster, expect._replace(targets=(Target(labels="a=b"),)), "injection/watcher-present")
+    assert found["injection/watcher-present"][0] == "skip"
+    assert "which deployments in agents match a=b could not be read" in found["injection/watcher-present"][1]
+    assert not complete
+
+
+def test_selection_of_nothing_says_so(cluster, expect):
+    """Mistyped and well-formed: it matches nothing, and the reader sees by what."""
+    plain = cluster.items
+    cluster.items = lambda path, **params: ([], "1") if params.get("labelSelector") else plain(path, **params)
+    wrong = expect._replace(targets=(Target(labels="app=codr"), Target(names=("nobody",))))
+    found, _complete = verdicts(cluster, wrong, "injection/watcher-present")
+    text = "no workload is selected (Deployment, labels app=codr; Deployment, names nobody)"
+    assert found["injection/watcher-present"] == ("skip", text)
 
 
 # -- bad input -----------------------------------------------------------------------------------------------------
@@ -306,6 +352,40 @@ def test_more_reviews_than_the_bound_are_said_to_be_missing(cluster, expect, mon
     verdict, evidence = found["rbac/review-agrees"]
     assert (verdict, len(cluster.posted)) == ("skip", 10)
     assert evidence.endswith("access reviews were not asked for")
+    assert not complete
+
+
+def test_no_check_passes_whole_where_reviews_were_cut(cluster, expect, monkeypatch):
+    """The roles decide where nobody was asked, and the summary does not claim more (issue 5, bad input)."""
+    monkeypatch.setattr(_collect, "_MAX_REVIEWS", 10)
+    found, complete = verdicts(cluster, expect, "rbac/exec")
+    assert found["rbac/exec"][0] == "skip"
+    assert "were not asked for; roles and bindings alone decided there" in found["rbac/exec"][1]
+    assert not complete
+
+
+def test_cut_reviews_without_the_roles_decide_nothing(cluster, expect, monkeypatch):
+    monkeypatch.setattr(_collect, "_MAX_REVIEWS", 10)
+    cluster.forbidden.add("/apis/rbac.authorization.k8s.io/v1/clusterroles")
+    checks = [check for check in CHECKS if check.id == "rbac/token-request"]
+    view = Collector(cluster, expect).collect(checks, probe_every=False, probe_timeout_s=1)
+    findings, complete = run_checks(checks, view)
+    accounts = [row for row in findings if row["subject"]["kind"] == "ServiceAccount"]
+    assert {row["verdict"] for row in accounts} == {"skip"}
+    assert "access reviews have no answer" in accounts[0]["evidence"]
+    assert not complete
+
+
+# The other two are about answers and bindings, not about the list of accounts.
+OF_ACCOUNTS = {check.id for check in CHECKS if check.family == "rbac"} - {"rbac/review-agrees", "rbac/other-readers"}
+
+
+@pytest.mark.parametrize("check_id", sorted(OF_ACCOUNTS))
+def test_accounts_that_may_not_be_listed_leave_the_family_incomplete(check_id, cluster, expect):
+    cluster.forbidden.add("/api/v1/namespaces/agents/serviceaccounts")
+    found, complete = verdicts(cluster, expect, check_id)
+    assert found[check_id][0] == "skip"
+    assert "no permission to list serviceaccounts in agents" in found[check_id][1]
     assert not complete
 
 

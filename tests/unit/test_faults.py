@@ -15,6 +15,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._drill impor
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill_faults import ACTIONS, refuse_unlimited
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import ENDPOINTS
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_scripts import other_webhook, row
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_table import (
     FIELDS,
@@ -35,7 +36,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._faults impo
     reaction,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import run_checks, subject
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation, Snapshot, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Snapshot, View
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -14,18 +14,19 @@ PREFIX = "ansible_collections.orchestrator.platform.plugins.module_utils."
 
 # From the bottom up; a file imports only from layers below it, or from files named before it in its own layer.
 PURE = [
-    "_errors", "_versions", "_chart_names", "_names", "_quantities", "_workloads", "_redact", "_fields", "_merge", "_snippet",
+    "_errors", "_versions", "_chart_names", "_names", "_quantities", "_workloads", "_redact", "_plain_text", "_fields", "_merge", "_snippet",
     "_rollout", "_outcomes", "_overrides", "_mounting", "_pod_security", "_jobs", "_sidecar", "_inspection", "_yaml",
-    "_manifests", "_secret_paths", "_rbac", "_snapshot", "_findings", "_preflight", "_entries", "_kinds", "_rules",
-    "_suppressions", "_drift", "_crds", "_checks_preflight", "_checks_chart", "_checks_orchestrator", "_checks_runtime", "_checks_resources", "_checks_secrets",
+    "_manifests", "_secret_paths", "_node_ways", "_expectation", "_rbac", "_snapshot", "_findings", "_preflight", "_entries",
+    "_kinds", "_rules", "_suppressions", "_drift", "_crds", "_checks_preflight", "_checks_chart", "_checks_orchestrator",
+    "_checks_runtime", "_checks_resources", "_checks_secrets", "_values", "_checks_values",
     "_checks_rbac", "_fault_table", "_faults", "_fault_scripts", "_catalogue", "_matrix", "_measures", "_report",
     "_report_page", "_report_html", "_judge", "_bundle", "_batches", "_ssh_keys", "_secret_forms", "_secret_wanted",
     "_secret_plan",
 ]  # fmt: skip
 TRANSPORT = [
-    "_kubeconfig", "_cluster", "_waiting", "_collect", "_extra_lists", "_report_files", "_bundle_collect", "_archive",
-    "_applying", "_selection", "_injection", "_survey", "_drill", "_drill_faults", "_drill_plan", "_crds_work",
-    "_secret_sources", "_secret_writing",
+    "_kubeconfig", "_api_client", "_unreachable", "_cluster", "_waiting", "_collect", "_extra_lists", "_report_files",
+    "_bundle_collect", "_archive", "_applying", "_selection", "_injection", "_survey", "_drill", "_drill_faults",
+    "_drill_plan", "_crds_work", "_secret_sources", "_secret_writing",
 ]  # fmt: skip
 ORDER = [*PURE, *TRANSPORT]
 # What would make a pure file talk to somebody.
@@ -79,7 +80,7 @@ def test_nothing_below_the_modules_knows_ansible(name):
     """No AnsibleModule below the module; the transport may use kubernetes.core's configuration."""
     names = imported(PLUGINS / "module_utils" / f"{name}.py")
     assert not {item for item in names if item == "ansible" or item.startswith("ansible.")}
-    if name != "_cluster":
+    if name != "_api_client":
         assert not {item for item in names if item.startswith("ansible_collections.kubernetes")}
 
 
@@ -89,7 +90,7 @@ def test_only_one_file_talks_to_the_api_server():
         for name in ORDER
         if {"urllib3", "kubernetes", "kubernetes.client"} & imported(PLUGINS / "module_utils" / f"{name}.py")
     }
-    assert talkers == {"_cluster"}
+    assert talkers == {"_cluster", "_api_client"}  # who sends, and who makes what it sends by
 
 
 def test_the_lists_above_name_files_that_exist():

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import matrix
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Allowed, View
+import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Allowed
+from ansible_collections.orchestrator.platform.plugins.module_utils._matrix import gaps, matrix
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 
 from .conftest import TOKEN, WEBHOOK
 from .test_checks import api_token, grant, obj, pod, secret_env, token_secret, workload
@@ -136,3 +138,23 @@ def test_unreadable_namespace_has_no_rows_and_no_error(snapshot, expect):
     own(snapshot)
     snapshot.unread[("pods", "agents")] = "no permission to list pods in agents"
     assert {row[2] for row in rows(snapshot, expect)} == {"monitor/discord-monitor-bot"}
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (("pods", "agents"), True),
+        (("secrets", "monitor"), True),
+        (("reviews", ""), True),
+        (("services", "agents"), False),
+    ],
+)
+def test_gaps_are_what_the_rows_are_made_of(snapshot, expect, place, told):
+    """Issue 5.2: what could not be read has no rows, and whoever shows the matrix is told why."""
+    assert gaps(View(snapshot, expect)) == []
+    snapshot.unread[place] = "no permission"
+    assert gaps(View(snapshot, expect)) == (["no permission"] if told else [])
+
+
+def test_no_agent_namespace_is_a_gap(snapshot, expect):
+    assert gaps(View(snapshot, expect._replace(agent_namespaces=()))) != []

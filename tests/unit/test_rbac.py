@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import (
+    MAX_NAMES,
     Access,
     Right,
     Roles,
@@ -220,3 +221,69 @@ def test_groups_are_asked_for_only_what_some_account_has():
     assert list(found.questions_about_groups(dict.fromkeys(asked, False))) == []
     answers = {key: key[1] == GET for key in asked}
     assert list(found.questions_about_groups(answers)) == [(Who("Group", "", "system:authenticated"), GET)]
+
+
+EXEC = Right("create", "", "pods", "exec", "ns")
+
+
+def limited(*names: str, verbs="create", resources="pods/exec") -> Roles:
+    """BOB's right to what these names stand for, and to nothing else."""
+    rules_of = [rule(verbs, resources=resources, resourceNames=list(names))]
+    return Roles(roles={"ns": [role("r", *rules_of)]}, bindings={"ns": [binding("b", "r", ACCOUNT)]})
+
+
+def test_right_that_a_rule_limits_to_names_is_asked_for_by_these_names():
+    """Asked without a name the answer is no, for a role that opens the very pod of the watcher (DM-188, issue 5.2)."""
+    found = access(limited("coder-1", "coder-0"))
+    asked = [right for _who, right in found.questions() if right._replace(name="") == EXEC]
+    assert [right.name for right in asked] == ["", "coder-0", "coder-1"]
+    assert {key for key in found.granted(BOB, "ns") if key[0] == "rbac/exec"} == {
+        ("rbac/exec", EXEC._replace(name="coder-0")),
+        ("rbac/exec", EXEC._replace(name="coder-1")),
+    }
+
+
+def test_answer_about_a_name_is_compared_with_the_objects_too():
+    denied = access(limited("coder-1"), reviews={(BOB, EXEC._replace(name="coder-1")): False})
+    assert denied.granted(BOB, "ns") == {}
+    assert [right.name for _who, right, _answer, _grant in denied.disagreements()] == ["coder-1"]
+
+
+def test_names_that_are_asked_for_are_bounded_and_the_objects_decide_on_the_rest():
+    names = [f"pod-{number:03}" for number in range(MAX_NAMES + 40)]
+    found = access(limited(*names))
+    asked = [right for _who, right in found.questions() if right._replace(name="") == EXEC and right.name]
+    assert [right.name for right in asked] == names[:MAX_NAMES]
+    assert {key[1].name for key in found.granted(BOB, "ns") if key[0] == "rbac/exec"} == set(names)
+
+
+def test_what_is_granted_without_a_limit_is_not_asked_for_by_name():
+    both = [rule("create", resources="pods/exec"), rule("create", resources="pods/exec", resourceNames=["x"])]
+    roles = Roles(roles={"ns": [role("r", *both)]}, bindings={"ns": [binding("b", "r", ACCOUNT)]})
+    assert [right.name for _who, right in access(roles).questions() if right._replace(name="") == EXEC] == [""]
+
+
+def test_everything_about_one_object_is_no_wildcard():
+    """Its single rights are found all the same."""
+    roles = Roles(
+        roles={"ns": [role("r", rule("*", "*", "*", resourceNames=["x"]))]},
+        bindings={"ns": [binding("b", "r", ACCOUNT)]},
+    )
+    checks = {check for check, _right in access(roles).granted(BOB, "ns")}
+    assert "rbac/wildcard" not in checks
+    assert {"rbac/create-pods", "rbac/exec", "rbac/impersonate", "rbac/escalate", "rbac/token-request"} <= checks
+
+
+@given(rules, rights)
+def test_names_are_those_with_which_the_rule_allows_it(one, right):
+    """Property: what is asked by name is exactly what a rule with that name gives."""
+    roles = Roles(roles={"ns": [role("r", one)]}, bindings={"ns": [binding("b", "r", ACCOUNT)]})
+    named = roles.named(BOB, right._replace(name=""))
+    assert set(named) == {name for name in one.get("resourceNames", []) if rule_allows(one, right._replace(name=name))}
+
+
+def test_undecided_is_what_neither_answers_nor_objects_tell():
+    found = access(Roles(), by_objects=False, reviews={(BOB, EXEC): False})
+    assert found.undecided(BOB, "rbac/exec") == 5  # of six
+    assert found.undecided(Who("Group", "", "system:authenticated"), "rbac/exec") == 0
+    assert access(Roles()).undecided(BOB, "rbac/exec") == 0

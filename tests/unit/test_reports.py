@@ -244,10 +244,91 @@ def test_deviations_are_told_without_colour(mixed):
     )
 
 
+HEADLINES = [  # (what the summary is changed to, complete, the headline)
+    ({}, True, "everything holds"),
+    ({"failed": 2}, True, "2 failed, and the run was not to fail on that"),
+    ({"failed": 1, "warned": 3}, False, "1 failed, and the run was not to fail on that, and the picture is incomplete"),
+    ({"warned": 3}, True, "nothing failed, 3 warned"),
+    ({"suppressed": 1}, True, "everything holds but for 1 suppressed"),
+    ({"suppressed": 1}, False, "nothing failed, 1 suppressed, and the picture is incomplete"),
+    ({}, False, "nothing failed, and the picture is incomplete"),
+]
+
+
+@pytest.mark.parametrize(("counts", "complete", "headline"), HEADLINES)
+def test_headline_promises_no_more_than_the_summary(mixed, counts, complete, headline):
+    """Issue 5.5: with fail_on none nothing fails the run, and yet not everything holds."""
+    summary = {**mixed.summary, "failed": 0, "warned": 0, "suppressed": 0, **counts, "complete": complete}
+    page = as_html(mixed._replace(fail_on="none", summary=summary))
+    assert f"<title>Verification: {headline}</title>" in page
+    assert f" {headline}</p>" in page
+
+
+def test_headline_of_a_broken_run_says_incomplete_too(mixed):
+    assert "findings fail the run, and the picture is incomplete" in as_html(mixed)
+
+
+UNREAD = "no permission to list pods in agents"
+
+
+def test_matrix_sentence_does_not_speak_for_what_was_not_read(mixed):
+    """Issue 5.2: exactly the expected readers is only said of a matrix without gaps; the gaps are named."""
+    fine = [row for row in mixed.matrix if row["expected"] == row["found"]]
+    page = as_html(mixed._replace(matrix=fine, matrix_unread=[UNREAD]))
+    assert "Exactly the expected readers" not in page
+    assert "Nothing deviates in what could be read, and that is not everything." in page
+    assert f"<li>{UNREAD}</li>" in page
+    for rows in (mixed.matrix, []):
+        assert f"<li>{UNREAD}</li>" in as_html(mixed._replace(matrix=rows, matrix_unread=[UNREAD]))
+
+
+def test_text_commands_no_terminal(mixed):
+    """D13: names of users and groups are any text; a line of the report stays that line."""
+    who = subject("User", "", "\x1b[2J\u202eevil\nPASS  all")
+    bad = {**mixed.findings[0], "subject": who, "evidence": "x\x07y"}
+    lines = text_lines(mixed._replace(findings=[bad]))
+    assert [line for line in lines if not line.isprintable()] == []
+    assert any("evil PASS  all: x\ufffdy" in line for line in lines)
+
+
 def test_a_matrix_as_expected_says_so(mixed):
     page = Page(as_html(mixed._replace(matrix=mixed.matrix[:1])))
     assert "Exactly the expected readers" in page.text
     assert page.with_class("more") == 1
+
+
+def test_many_subjects_do_not_bury_what_deviates(mixed):
+    """Issue 5.5: with 200 workloads the deviating subjects stand open, the others are folded, nothing is left out."""
+    fine = [
+        cell(subject("Deployment", "agents", f"c-{number:03}", "w"), "agents/hook", "env", expected=True, found=True)
+        for number in range(200)
+    ]
+    page = as_html(mixed._replace(matrix=[*mixed.matrix, *fine]))
+    before, folded = page.split("<summary>202 subjects as expected</summary>")
+    assert "Pod agents/coder-1, container agent" in before
+    assert "Deployment agents/c-" not in before
+    assert all(f"Deployment agents/c-{number:03}" in folded for number in range(200))
+    assert "<summary>" not in as_html(mixed)
+
+
+def test_many_lines_of_one_finding_are_folded(mixed):
+    """A check that 200 pods break is one card of a screen's height."""
+    rows = [{**mixed.findings[0], "subject": subject("Pod", "agents", f"p-{number:03}")} for number in range(200)]
+    page = as_html(mixed._replace(findings=rows))
+    before, folded = page.split("<summary>and 176 more</summary>")
+    assert "p-023" in before
+    assert "p-024" not in before
+    assert "p-199" in folded
+
+
+def test_each_cell_says_which_secret_it_is_about(mixed):
+    """On a phone a cell stands below its subject, without a head above it."""
+    page = Page(as_html(mixed))
+    secrets = [
+        attributes.get("data-secret") for tag, attributes in page.tags if tag == "td" and "data-secret" in attributes
+    ]
+    assert set(secrets) == {"monitor/bot", "agents/hook"}
+    assert "content:attr(data-secret)" in as_html(mixed)
 
 
 def test_page_shows_use_and_latency(mixed):

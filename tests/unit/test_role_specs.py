@@ -76,6 +76,24 @@ def test_verify_follows_whether_a_bot_is_required():
     assert evaluated(load(verify, "defaults")["verify_bot_expected"], secrets_bot_required=False) is False
 
 
+@pytest.mark.parametrize(
+    ("bot", "variable", "value"),
+    [
+        ({"secret": {"key": "token"}}, "verify_bot_secret_key", "token"),
+        ({"secret": {"existingName": "mine"}}, "verify_bot_secret_name", "mine"),
+        ({"secret": {"create": True, "existingName": ""}}, "verify_bot_secret_name", "discord-monitor-bot"),
+        ({"api": {"existingSecret": "bot-api", "key": "c"}}, "verify_bot_api_secret_name", "bot-api"),
+        ({"api": {"existingSecret": "bot-api", "key": "c"}}, "verify_bot_api_secret_key", "c"),
+        (None, "verify_bot_api_secret_key", "BOT_API_TOKEN"),
+    ],
+)
+def test_verify_follows_the_values_that_name_the_bots_secrets(bot, variable, value):
+    """Issue 5.2: a Secret under another name or key is the bot's all the same."""
+    verify = next(role for role in ROLES if role.name == "verify")
+    given = {"discord_monitor_values": {"bot": bot}, "verify_release": "discord-monitor"}
+    assert evaluated(load(verify, "defaults")[variable], **given) == value
+
+
 def test_what_a_target_leaves_out_has_a_variable_of_the_role():
     """sidecar_targets: each key has its twin, of the same type, and the role puts it in."""
     sidecar = next(role for role in ROLES if role.name == "sidecar")

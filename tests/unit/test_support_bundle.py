@@ -17,7 +17,9 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._bundle impo
     CLUSTER_WIDE,
     NAMESPACED,
     index_text,
+    is_ours,
     logs_of,
+    our_places,
     printable,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._bundle_collect import Bundle
@@ -43,6 +45,7 @@ GITHUB = "ghp_" + "a1B2" * 9
 CANARIES = [
     TOKEN, WEBHOOK, WEBHOOK.rpartition("/")[2], PLAIN, b64(PLAIN), urllib.parse.quote("Correct/Horse+Battery", safe=""),
     "Correct/Horse+Battery", "MIIEvQaaaa", GITHUB, "argument-canary", "annotation-canary", "foreign-canary", "config-canary",
+    "last-words-canary", "probe-canary", "template-canary",
 ]  # fmt: skip
 
 
@@ -58,6 +61,7 @@ def pod() -> dict:
     ours = {
         "name": "discord-watcher",
         "image": "watcher:1",
+        "args": ["watch"],
         "env": [
             {"name": "WORKSPACE_PATH", "value": "/workspace"},
             {"name": "SOME_TOKEN", "value": "foreign-canary"},
@@ -89,17 +93,43 @@ def pod() -> dict:
         ),
         "spec": {"initContainers": [ours], "containers": [agent], "ephemeralContainers": [debug]},
         "status": {
-            "containerStatuses": [{"name": "agent", "containerID": "c://1", "restartCount": 0, "image": "agent:1"}],
-            "initContainerStatuses": [{"name": "discord-watcher", "containerID": "c://2", "restartCount": 2}],
+            "containerStatuses": [
+                {
+                    "name": "agent",
+                    "containerID": "c://1",
+                    "restartCount": 0,
+                    "image": "agent:1",
+                    "state": {"terminated": {"exitCode": 1, "message": "last-words-canary"}},
+                    "lastState": {"terminated": {"exitCode": 2, "message": "last-words-canary"}},
+                }
+            ],
+            "initContainerStatuses": [
+                {
+                    "name": "discord-watcher",
+                    "containerID": "c://2",
+                    "restartCount": 2,
+                    "lastState": {"terminated": {"exitCode": 1, "message": "what our own watcher said"}},
+                }
+            ],
             "ephemeralContainerStatuses": [{"name": "debug", "containerID": "c://3", "restartCount": 0}],
         },
     }
 
 
+def template() -> dict:
+    notes = {"example.org/api-token": "template-canary", "checksum/config": "c" * 64}
+    return {"metadata": {"annotations": notes}, "spec": pod()["spec"]}
+
+
+def probe_event(container: str, message: str) -> dict:
+    about = {"kind": "Pod", "namespace": "agents", "name": "coder", "fieldPath": f"spec.containers{{{container}}}"}
+    return {"metadata": meta("p"), "involvedObject": about, "reason": "Unhealthy", "message": message}
+
+
 LISTS = {
     "pods": [pod()],
-    "deployments": [{"metadata": meta("coder"), "spec": {"template": {"spec": pod()["spec"]}}}],
-    "cronjobs": [{"metadata": meta("c"), "spec": {"jobTemplate": {"spec": {"template": {"spec": pod()["spec"]}}}}}],
+    "deployments": [{"metadata": meta("coder"), "spec": {"template": template()}}],
+    "cronjobs": [{"metadata": meta("c"), "spec": {"jobTemplate": {"spec": {"template": template()}}}}],
     "secrets": [
         {"metadata": meta("plain"), "type": "Opaque", "data": {"k": b64(PLAIN), "env": b64(MULTI), "bad": "%"}},
         {"metadata": meta("hook", annotations={"a": "b"}), "type": "Opaque", "data": {"url": b64(WEBHOOK)}},
@@ -112,7 +142,9 @@ LISTS = {
             "data": {"API_KEY": "config-canary", "url": WEBHOOK, "LOG_LEVEL": "info"},
         },
     ],
-    "events": [{"metadata": meta("e"), "message": f"Back-off: {PLAIN} {GITHUB}", "lastTimestamp": "2026-01-01T00:00:00Z"}],
+    "events": [{"metadata": meta("e"), "message": f"Back-off: {PLAIN} {GITHUB}", "lastTimestamp": "2026-01-01T00:00:00Z"},
+               probe_event("agent", "Liveness probe failed: probe-canary"),
+               probe_event("discord-watcher", "Liveness probe failed: our own 503")],
 }  # fmt: skip
 LOG = "\n".join(
     [
@@ -238,9 +270,10 @@ def test_one_list_a_kind_and_namespace():
 
 def test_logs_are_ours_unless_asked_and_previous_ones_where_there_are_any():
     """D14: native sidecars and ephemeral containers have logs too; a container that never ran has none."""
-    mine = [(log.container, log.previous) for log in logs_of([pod()], foreign=False)]
+    ours = our_places([pod()], "r")
+    mine = [(log.container, log.previous) for log in logs_of([pod()], ours, foreign=False)]
     assert mine == [("discord-watcher", False), ("discord-watcher", True)]
-    every = [(log.container, log.previous) for log in logs_of([pod()], foreign=True)]
+    every = [(log.container, log.previous) for log in logs_of([pod()], ours, foreign=True)]
     assert every == [*mine, ("agent", False), ("debug", False)]
 
 
@@ -293,6 +326,73 @@ def test_findings_that_are_no_json_are_noted():
     bundle, _index = collected(Server())
     bundle.add_report("findings.json", "{")
     assert "findings.json: it is no JSON" in index_text(bundle.finish())
+
+
+# -- whose container it is -----------------------------------------------------------------------------------------
+
+BOT_LABELS = {"app.kubernetes.io/component": "bot", "app.kubernetes.io/instance": "discord-monitor"}
+
+
+@pytest.mark.parametrize(
+    ("container", "labels", "expected"),
+    [
+        ({"name": "discord-watcher", "args": ["watch"]}, {}, True),
+        ({"name": "input-bridge", "args": ["bridge"]}, {}, True),
+        ({"name": "bot", "args": ["bot"]}, BOT_LABELS, True),
+        ({"name": "bot", "args": ["bot"]}, {}, False),
+        ({"name": "bot", "args": ["bot"]}, {**BOT_LABELS, "app.kubernetes.io/instance": "other"}, False),
+        ({"name": "bot"}, BOT_LABELS, False),
+        ({"name": "input-bridge", "args": ["serve", "--key", "x"]}, {}, False),
+        ({"name": "input-bridge", "args": "bridge"}, {}, False),
+        ({"name": "agent", "args": ["watch"]}, BOT_LABELS, False),
+    ],
+)
+def test_a_name_alone_makes_no_container_ours(container, labels, expected):
+    """Issue 5.7: whose settings and logs are shown is decided by name, program and, for the bot, its release."""
+    assert is_ours(container, labels, "discord-monitor") is expected
+
+
+def test_a_foreign_bot_is_trimmed_and_its_log_stays_out():
+    """Issue 5.7, D6: in a pod, and in a template, whose own labels count and not those of the object around it."""
+    foreign = {"name": "bot", "args": ["bot", "argument-canary"], "env": [{"name": "A", "value": "foreign-canary"}]}
+    run = {
+        "metadata": meta("helper"),
+        "spec": {"containers": [foreign]},
+        "status": {"containerStatuses": [{"name": "bot", "containerID": "c://1", "restartCount": 0}]},
+    }
+    around = {
+        "metadata": meta("helper", labels=BOT_LABELS),
+        "spec": {"template": {"metadata": {"labels": {"a": "b"}}, "spec": run["spec"]}},
+    }
+    for resource, obj in (("pods", run), ("deployments", around)):
+        shown = json.dumps(printable(resource, obj, Redactor(), release="discord-monitor"))
+        assert "canary" not in shown
+    assert logs_of([run], our_places([run], "discord-monitor"), foreign=False) == []
+    ours = {**run, "metadata": meta("helper", labels=BOT_LABELS)}
+    assert our_places([ours], "discord-monitor") == {("agents", "helper", "bot")}
+
+
+def test_what_our_own_containers_said_stays():
+    """Their last words and probes help; those of others are left out (the canaries above)."""
+    bundle, _index = collected(Server())
+    assert "what our own watcher said" in bundle.files["objects/agents/pods.json"]
+    events = bundle.files["events/agents.json"]
+    assert "our own 503" in events
+    assert "Liveness probe failed: <left out" in events
+    assert "c" * 64 in bundle.files["objects/agents/deployments.json"]
+
+
+@pytest.mark.parametrize("control", ["\x1b[31m", "\x07", "\x9b2J", "\u202e", "\r", "\x00"])
+def test_no_file_of_text_commands_a_terminal(control):
+    """Issue 5.7: findings, logs and the index are looked at with cat; foreign text in them moves no cursor."""
+    bundle, _index = collected(Server(log=Answer(200, f"one\r\ntwo {control} end\n")))
+    bundle.add_report("findings.txt", f"FAIL  x\n      Pod {control}: evidence\n")
+    bundle.note("x", f"because {control}")
+    bundle.finish()
+    texts = {name: text for name, text in bundle.files.items() if not name.endswith(".json")}
+    assert [name for name, text in texts.items() if control[0] in text] == []
+    assert texts["findings/findings.txt"].count("\n") == 2
+    assert "one\ntwo " in texts["logs/agents/coder/discord-watcher.log"]
 
 
 # -- the redaction -------------------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue i
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import manual
 from ansible_collections.orchestrator.platform.plugins.module_utils._entries import entries_of_text, inline_entries
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import breaks, run_checks, subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._judge import judge
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation, Snapshot, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Snapshot, View
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import (
     CHECKS,
     checks_of_rows,

@@ -78,3 +78,11 @@ def test_the_reports_are_one_list():
 def test_nothing_is_left_behind(cluster, namespace):
     """The namespace is removed, also where a fault failed."""
     assert namespace not in cluster.kubectl("get", "namespaces", "--output=name").replace("namespace/", "").split()
+
+
+def test_a_namespace_of_somebody_else_stays(cluster):
+    """The drill removes the very namespace that it made, by its uid, and no other of its name (issue 5.6)."""
+    said = json.dumps(seen("faults-foreign.json"))
+    assert "uid" in said.lower(), said
+    assert "Conflict" in said or "409" in said, said
+    assert cluster.get("namespace", "faults-foreign", "default")["status"]["phase"] == "Active"

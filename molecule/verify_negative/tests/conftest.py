@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +17,11 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.modules import verification
 
 import states
-from planted import FAULTS, GOOD, Fault
+from planted import FAULTS, GOOD, UNKNOWN, Fault, expected
 from real_cluster import STATE
 from states import LABEL, Json, Maker, State, api
 
-CASES: dict[str, Fault] = {**GOOD, **FAULTS}
+CASES: dict[str, Fault] = {**GOOD, **UNKNOWN, **FAULTS}
 WORKERS = 6
 LIVE_TIMEOUT_S = 100  # image and kubelet are there; the kubelet measures every 15 s at most
 _TABLE: list[tuple[str, str, str]] = []
@@ -30,9 +32,9 @@ def complaints(result: Json) -> set[str]:
     return {item["id"] for item in result["findings"] if item["verdict"] in ("fail", "warn")}
 
 
-def expected(check_id: str) -> set[str]:
-    """What is to be found in a case, and nothing else."""
-    return set() if check_id in GOOD else {check_id, *CASES[check_id].implies}
+def filled(options: Json, state: State) -> Json:
+    """The options with {agents} replaced by the case's own namespace."""
+    return json.loads(json.dumps(options).replace("{agents}", state.agents))
 
 
 class Cases:
@@ -48,7 +50,7 @@ class Cases:
         ]
         text = (STATE / "verify_negative_orchestrator.yml").read_text(encoding="utf-8")
         other = [item for item in yaml.safe_load_all(text) if item and "helm.sh/hook" not in str(item["metadata"])]
-        self.states = {name: State(name.replace("/", "-"), rendered, other) for name in CASES}
+        self.states = {name: State(re.sub("[/#]", "-", name), rendered, other) for name in CASES}
 
     def run(self) -> None:
         """Make all states, judge them side by side; those that everybody would see come last, one at a time."""
@@ -91,8 +93,17 @@ class Cases:
         if fault.alone:
             self.maker.send("DELETE", f"/api/v1/nodes/{state.name}")
 
+    def verify(self, name: str, *, limited: bool = False, **params: object) -> Json:
+        """One more run on a state that is there, with other options, by a user who may do nothing if `limited`."""
+        fault = CASES[name]._replace(params={**CASES[name].params, **params}, limited=limited)
+        return self._verify(fault, self.states[name])
+
     def _verify(self, fault: Fault, state: State) -> Json:
-        options = {"monitor_namespace": state.monitor, "agent_namespaces": [state.agents], **fault.params}
+        options = {
+            "monitor_namespace": state.monitor,
+            "agent_namespaces": [state.agents],
+            **filled(fault.params, state),
+        }
         if state.orchestrator_objects:
             options["orchestrator_namespace"] = state.orchestrator
         checked = ArgumentSpecValidator(verification.ARGUMENT_SPEC).validate(options)

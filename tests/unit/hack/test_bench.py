@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from bench import _measure, _writes, inject  # noqa: E402
+from bench import _measure, _writes, inject, linters  # noqa: E402
 
 METRICS = """\
 # TYPE apiserver_request_total counter
@@ -113,7 +114,7 @@ def test_an_unknown_bench_is_refused_with_the_list():
         [sys.executable, ROOT / "bench" / "run.py", "nothing"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "there is no bench nothing: choose from demo, inject, site" in done.stderr
+    assert "there is no bench nothing: choose from demo, inject, linters, orchestrator, site" in done.stderr
 
 
 def test_a_kubeconfig_that_is_none_is_refused(tmp_path):
@@ -158,3 +159,35 @@ def test_usage_is_that_of_the_whole_process():
     assert taken.seconds > 0
     with pytest.raises(_measure.BenchError, match="no such thing"):
         _measure.usage([sys.executable, "-c", "import sys; sys.exit('no such thing')"], env=_measure.environment())
+
+
+RENDERED = ROOT / "tests" / "charts" / "golden" / "discord-monitor" / "bridge-without-fifo.yaml"
+
+
+@pytest.fixture(scope="module")
+def rendered() -> list[dict]:
+    return [item for item in yaml.safe_load_all(RENDERED.read_text(encoding="utf-8")) if item]
+
+
+@pytest.mark.parametrize(
+    "name", ["secret-scope/env-ref", "probes/watcher-liveness", "rbac/exec", "chart/release-labels"]
+)
+def test_ours_finds_in_manifests_exactly_what_is_planted(name, rendered):
+    """The column of ours in the comparison with linters: judged like theirs, and by its own check (issue 5.11)."""
+    good = linters.ours(linters.manifests(linters.GOOD["good"], rendered))
+    found = linters.ours(linters.manifests(linters.FAULTS[name], rendered))
+    assert {row[0] for row in found - good} == {name}
+
+
+def test_a_linter_finds_what_it_does_not_say_of_the_good_state():
+    """What is said of the good state too is noise."""
+    noise = {("a",)}
+    found = {"good": noise, "x/one": {("a",), ("b",)}, "x/two": {("a",)}, "x/three": set()}
+    assert linters.compare(found) == {"x/one": True, "x/two": False, "x/three": False}
+
+
+def test_faults_that_no_manifest_holds_are_not_held_against_linters():
+    chosen = {name for name, fault in linters.FAULTS.items() if linters.in_manifests(name, fault)}
+    assert "probes/answers" not in chosen  # a running pod
+    assert "report/suppression-unused" not in chosen  # an option of the run
+    assert "secret-scope/env-ref" in chosen

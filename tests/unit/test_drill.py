@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Whom a drill strikes, and that it strikes nobody when one target is wrong (D8; issue 5, item 6).
+
+The transport is the real one and the API server one on loopback: a strike begins with a command in a container, so
+what was struck is what the server was asked to run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import types
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.orchestrator.platform.plugins.module_utils._drill import (
+    BrokenDrillError,
+    Ground,
+    Pods,
+    ProbeStage,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._drill_faults import ACTIONS
+from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import drill_targets
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._faults import choose
+from ansible_collections.orchestrator.platform.plugins.modules.fault_drill import ARGUMENT_SPEC, run
+
+from .loopback import Server, cluster_at
+
+PODS = "/api/v1/namespaces/agents/pods"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/agents/deployments"
+READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+KILL = choose(["watcher-killed"], on_workload=True)
+KUBELET = choose(["kubelet-restart"], on_workload=True)
+IN = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["coder", "writer"]}]}
+
+
+def pod(name: str, deployment: str, *, node: str = "node-a", place: str = "initContainers", **labels: str) -> dict:
+    owner = {"kind": "ReplicaSet", "name": f"{deployment}-5d9f", "controller": True}
+    spec = {"nodeName": node, "containers": [{"name": "agent"}]}
+    spec[place] = [*spec.get(place, []), {"name": "discord-watcher"}]
+    meta = {
+        "name": name,
+        "namespace": "agents",
+        "uid": name,
+        "ownerReferences": [owner],
+        "labels": {"pod-template-hash": "5d9f", "app": deployment, **labels},
+    }
+    return {"metadata": meta, "spec": spec, "status": READY}
+
+
+def said(server: Server, selectors: dict[str, dict], *pods: dict) -> None:
+    """Deployments by name, and the pods; no command may be run, which ends a fault where it begins."""
+    for name in ("coder", "writer", "gone"):
+        found = {"metadata": {"name": name}, "spec": {"selector": selectors.get(name)}}
+        server.say(f"{DEPLOYMENTS}/{name}", (200, found) if name in selectors else (404, {"message": "not found"}))
+    server.say(PODS, (200, {"items": list(pods), "metadata": {"resourceVersion": "1"}}), (200, {}))
+    for item in pods:
+        server.say(f"{PODS}/{item['metadata']['name']}/exec", (403, {"message": "no"}))
+
+
+def struck(server: Server) -> set[str]:
+    """Pods in which a command was asked for."""
+    return {path.split("/")[-2] for _method, path, *_rest in server.seen if path.endswith("/exec")}
+
+
+@contextlib.contextmanager
+def ground(server: Server, *, node: str = "", timeout_s: float = 30.0) -> Iterator[tuple[Ground, list[str]]]:
+    """What a drill stands on, and the kubelets that were restarted."""
+    restarted: list[str] = []
+    cluster = cluster_at(server.url)
+    with Pods(cluster, "agents") as pods:
+        assert pods.wait(bool, 30.0)  # else a short time for what is not there would be none for what is
+        restart = (lambda: restarted.append(node)) if node else None
+        yield Ground(cluster, "agents", pods, timeout_s, restart, node), restarted
+
+
+def test_expressions_select_too(server):
+    """A selector without matchLabels is as good as one with."""
+    said(server, {"coder": IN}, pod("coder-1", "coder"))
+    with ground(server) as (where, _restarted):
+        (seen,) = drill_targets(where, KILL, [("Deployment", "coder")])
+    assert struck(server) == {"coder-1"}
+    assert seen.subject["name"] == "coder-1"
+
+
+def test_selectors_that_overlap_strike_nobody_else(server):
+    """Two workloads select the same pods; only the named one's are struck."""
+    said(server, {"writer": IN}, pod("coder-1", "coder"), pod("writer-1", "writer"))
+    with ground(server) as (where, _restarted):
+        drill_targets(where, KILL, [("Deployment", "writer")])
+    assert struck(server) == {"writer-1"}
+
+
+def test_a_target_named_twice_is_struck_once(server):
+    said(server, {"coder": IN}, pod("coder-1", "coder"))
+    with ground(server) as (where, _restarted):
+        assert len(drill_targets(where, KILL, [("Deployment", "coder")] * 2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("selectors", "pods", "second", "text"),
+    [
+        ({"coder": IN}, [], "gone", "there is no Deployment gone in namespace agents"),
+        ({"coder": IN, "writer": IN}, [], "writer", "writer in namespace agents has no running pod with a watcher"),
+        (
+            {"coder": IN, "writer": IN},
+            [pod("writer-1", "writer", place="ephemeralContainers")],
+            "writer",
+            "writer in namespace agents has no running pod with a watcher",
+        ),
+    ],
+)
+def test_nothing_is_struck_when_the_second_target_is_wrong(server, selectors, pods, second, text):
+    """Nothing half done: every target is found before the first fault is made."""
+    said(server, selectors, pod("coder-1", "coder"), *pods)
+    with ground(server, timeout_s=1.0) as (where, _restarted), pytest.raises(PlatformError, match=text):
+        drill_targets(where, KILL, [("Deployment", "coder"), ("Deployment", second)])
+    assert struck(server) == set()
+
+
+def test_kubelet_of_another_node_is_left_alone(server):
+    """A kubelet whose node has none of the pods proves nothing about them: nothing is struck, the other faults neither."""
+    said(server, {"coder": IN}, pod("coder-1", "coder", node="node-a"))
+    both = (*KILL, *KUBELET)
+    wrong = pytest.raises(PlatformError, match="on node node-b, whose kubelet was to be restarted")
+    with ground(server, node="node-b", timeout_s=1.0) as (where, restarted), wrong:
+        drill_targets(where, both, [("Deployment", "coder")])
+    assert (restarted, struck(server)) == ([], set())
+
+
+def test_kubelet_fault_is_observed_on_a_pod_of_its_node(server):
+    """Of several pods and targets the one that runs there."""
+    said(server, {"coder": IN, "writer": IN}, pod("coder-1", "coder"), pod("writer-1", "writer", node="node-b"))
+    with ground(server, node="node-b") as (where, _restarted):
+        (seen,) = drill_targets(where, KUBELET, [("Deployment", "coder"), ("Deployment", "writer")])
+    assert seen.subject["name"] == "writer-1"
+
+
+@pytest.mark.parametrize("node", ["node-a", "node-b"])
+def test_the_fault_itself_looks_where_its_pod_runs(server, node):
+    """Also in the drill's own namespace, where the scheduler chose the node."""
+    said(server, {}, pod("coder-1", "coder", node="node-a"))
+    server.say("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-a", (404, {"message": "none"}))
+    with ground(server, node=node) as (where, restarted):
+        assert where.pods.wait(lambda pods: "coder-1" in pods, 30)
+        stage = ProbeStage(where, "coder-1", "")
+        with pytest.raises(
+            (BrokenDrillError, ClusterError), match="runs on node node-a" if node == "node-b" else "none"
+        ):
+            ACTIONS["kubelet-restart"](stage)
+    assert restarted == (["node-a"] if node == "node-a" else [])
+
+
+@pytest.mark.parametrize(
+    ("faults", "node", "changed", "reason"),
+    [
+        (["watcher-killed"], None, True, "check mode: nothing is put out of order"),
+        (["kubelet-restart"], None, False, "on request only"),
+        (["kubelet-restart"], "node-a", True, "check mode: nothing is put out of order"),
+        ([], None, True, "check mode: nothing is put out of order"),
+    ],
+)
+def test_check_mode_says_changed_where_it_would_act(server, faults, node, changed, reason):
+    """D5: the same `changed` as the run itself, and not one request."""
+    params = {**dict.fromkeys(AUTH_ARG_SPEC), **{name: spec.get("default") for name, spec in ARGUMENT_SPEC.items()}}
+    params |= {"host": server.url, "api_key": "t", "namespace": "faults", "faults": faults, "node_container": node}
+    module = types.SimpleNamespace(
+        params=params, check_mode=True, requires=lambda *_a: None, server_side_dry_run=False
+    )  # fmt: skip
+    result = run(module)
+    assert result["changed"] is changed
+    assert any(reason in item["evidence"] for item in result["findings"]), json.dumps(result["findings"])
+    assert server.seen == []
