@@ -74,7 +74,7 @@ class Place:
             "image": image("orchestrator"),
             "agent": {"image": image("platform-agent"), "telemetry": {"enabled": False}},
             "secrets": {"existingSecret": "orchestrator-secrets"},
-            "storage": {"workspaceSize": "1Mi"},
+            "storage": {"storageClassName": "", "workspaceSize": "1Mi"},
             # What the controller makes has to be there afterwards: the peer makes the same.
             "cleanup": {"enabled": False},
             "healthCheck": {"readinessProbe": {"initialDelaySeconds": 1, "periodSeconds": 2}},

@@ -20,22 +20,26 @@ NAME_PATTERN = re.compile(
 )  # kind's alphabet; the node's name must fit a label, 63 characters
 # Where Kubernetes' own provisioner for tests puts claims; the path is fixed in its code.
 CLAIMS = "/tmp/hostpath_pv"  # noqa: S108
+# The node's /tmp is in memory and runs no programs: they lie here, and the path above leads here after each boot.
+KEPT_CLAIMS = "/var/claims"
 # It makes a claim's folder with mode 0750 for root, and nobody ever gives it to the pod's group: a program without root
 # could not write. Folders are opened as they come; the second look is for one that came during the first.
 OPEN_CLAIMS = f"""\
 set -e
+echo 'L {CLAIMS} - - - - {KEPT_CLAIMS}' >/etc/tmpfiles.d/claims.conf
+systemd-tmpfiles --create /etc/tmpfiles.d/claims.conf
 cat >/etc/systemd/system/claims.service <<'UNIT'
 [Unit]
 StartLimitIntervalSec=0
 [Service]
 Type=oneshot
-ExecStart=find {CLAIMS} -mindepth 1 -maxdepth 1 -type d -perm 0750 -exec chmod 0777 {{}} +
+ExecStart=find {KEPT_CLAIMS} -mindepth 1 -maxdepth 1 -type d -perm 0750 -exec chmod 0777 {{}} +
 ExecStart=sleep 0.2
-ExecStart=find {CLAIMS} -mindepth 1 -maxdepth 1 -type d -perm 0750 -exec chmod 0777 {{}} +
+ExecStart=find {KEPT_CLAIMS} -mindepth 1 -maxdepth 1 -type d -perm 0750 -exec chmod 0777 {{}} +
 UNIT
 cat >/etc/systemd/system/claims.path <<'UNIT'
 [Path]
-PathChanged={CLAIMS}
+PathChanged={KEPT_CLAIMS}
 MakeDirectory=yes
 [Install]
 WantedBy=multi-user.target
@@ -138,7 +142,7 @@ def kind_config(spec: ClusterSpec, *, host: Host, version: str, own_image: bool)
     if own_image:
         networking["disableDefaultCNI"] = True
         # The controller manager makes the folders of claims: on the node, not in its own container.
-        claims = {"name": "claims", "hostPath": CLAIMS, "mountPath": CLAIMS, "pathType": "DirectoryOrCreate"}
+        claims = {"name": "claims", "hostPath": KEPT_CLAIMS, "mountPath": CLAIMS, "pathType": "DirectoryOrCreate"}
         patches.append({"kind": "ClusterConfiguration", "controllerManager": {"extraVolumes": [claims]}})
     node: dict[str, Any] = {"role": "control-plane", "image": spec.image, "labels": {OWNER_LABEL: spec.name}}
     if spec.ports:

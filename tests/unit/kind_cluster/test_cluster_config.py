@@ -44,8 +44,9 @@ def test_claims_of_our_own_image_lie_on_the_node():
     """The published images bring a provisioner of their own; ours has the one of Kubernetes, which needs help."""
     [patch] = [json.loads(patch) for patch in config(own_image=True)["kubeadmConfigPatches"]]
     [volume] = patch["controllerManager"]["extraVolumes"]
-    assert volume["hostPath"] == volume["mountPath"] == cluster_config.CLAIMS
-    assert f"PathChanged={cluster_config.CLAIMS}\n" in cluster_config.OPEN_CLAIMS
+    assert (volume["hostPath"], volume["mountPath"]) == (cluster_config.KEPT_CLAIMS, cluster_config.CLAIMS)
+    assert f"PathChanged={cluster_config.KEPT_CLAIMS}\n" in cluster_config.OPEN_CLAIMS
+    assert f"L {cluster_config.CLAIMS} - - - - {cluster_config.KEPT_CLAIMS}" in cluster_config.OPEN_CLAIMS
     assert "-exec chmod 0777 {} +" in cluster_config.OPEN_CLAIMS
 
 
