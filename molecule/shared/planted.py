@@ -397,7 +397,7 @@ FAULTS: dict[str, Fault] = {
     "chart/crds-established": Fault("a CRD that is not there", orchestrator(), params={"orchestrator_crds": [ABSENT_CRD]}),
     "chart/crds-current": Fault("a CRD of before the status", orchestrator(), params={"orchestrator_crds": [NEWER_CRD]}, live=True),
     "chart/orchestrator-released": Fault("an orchestrator left in pending-upgrade", orchestrator(lambda s: s.part("Secret", "sh.helm.release.v1.orchestrator.v1")["metadata"]["labels"].update(status="pending-upgrade"))),
-    "chart/orchestrator-rollout": Fault("a controller whose ServiceAccount is not there", orchestrator(controller_that_never_comes), implies=("chart/orchestrator-endpoints",)),
+    "chart/orchestrator-rollout": Fault("a controller whose ServiceAccount is not there", orchestrator(controller_that_never_comes), implies=("chart/orchestrator-endpoints", "chart/orchestrator-rights")),
     "chart/orchestrator-endpoints": Fault("the orchestrator's Service is gone", orchestrator(lambda s: s.orchestrator_objects.remove(s.part("Service")))),
     "chart/orchestrator-answers": Fault("a controller that answers 500", orchestrator(lambda s: s.run_controller(ASKED.format(500))), live=True),
     "chart/orchestrator-secret": Fault("another Secret for the agents", orchestrator(another_secret_for_the_agents)),
