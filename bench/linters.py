@@ -29,11 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import yaml
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import CHECKS
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import run_checks
 from ansible_collections.orchestrator.platform.plugins.module_utils._kinds import BUILT_IN
 from ansible_collections.orchestrator.platform.plugins.module_utils._manifests import inject_all
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import Options
-from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Expectation, Snapshot, View
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Snapshot, View
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import snippet_of_config_map
 
 from bench._measure import ROOT, BenchError, Figure, call, environment, report, say, tools
