@@ -46,7 +46,7 @@ def base_config(image) -> Json:
     """The configuration of a controller whose agents do the tests' work."""
     repository, tag = image
     return {
-        "job": {"activeDeadlineSeconds": 300},
+        "job": {"activeDeadlineSeconds": 3600},
         "agent": {
             "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
             "imagePullSecrets": [],
@@ -73,11 +73,12 @@ class Place:
         self.cluster = cluster
         self.namespace = namespace
         labels = {"pod-security.kubernetes.io/enforce": "restricted"} if restricted else {}
-        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
-        self.apply(made)
-        self.secret("model-key", ANTHROPIC_API_KEY="k")
-        self.secret(f"github-ssh-{USER}", **{"ssh-privatekey": "k"})
-        self.secret(f"github-token-{USER}", token="t")
+        self.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}},
+            self._secret("model-key", ANTHROPIC_API_KEY="k"),
+            self._secret(f"github-ssh-{USER}", **{"ssh-privatekey": "k"}),
+            self._secret(f"github-token-{USER}", token="t"),
+        )
 
     def apply(self, *objects: Json) -> None:
         """Apply objects server-side."""
@@ -86,8 +87,11 @@ class Place:
 
     def secret(self, name: str, **data: str) -> None:
         """A Secret of this namespace."""
+        self.apply(self._secret(name, **data))
+
+    def _secret(self, name: str, **data: str) -> Json:
         meta = {"name": name, "namespace": self.namespace}
-        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data})
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data}
 
     def run(self, name: str, **spec: object) -> None:
         """A CodeRun, of a service of its own unless one is named."""
