@@ -30,12 +30,13 @@ SPECIAL = {
 def usual(controller_in):
     """A controller that removes what is done with at once; what its runs take time for, they do beside the tests."""
     place, controller, relay = controller_in("ends")
-    place.docs("texts")
-    place.run("fails", env={"BEHAVIOUR": "fail"})
-    place.run("waits", envFromSecrets=[{"name": "EXTRA", "secretName": "comes-later", "secretKey": "k"}])
-    place.run("wrong", workingDirectory="../out")
-    for name in ("robbed", "twice", "dropped", "evicted", "slow"):
-        place.run(name, env=WAITS)
+    place.create(
+        place.docs_run("texts"),
+        place.code_run("fails", env={"BEHAVIOUR": "fail"}),
+        place.code_run("waits", envFromSecrets=[{"name": "EXTRA", "secretName": "comes-later", "secretKey": "k"}]),
+        place.code_run("wrong", workingDirectory="../out"),
+        *[place.code_run(name, env=WAITS) for name in ("robbed", "twice", "dropped", "evicted", "slow")],
+    )
     controller.start()
     controller.until_ready()
     return place, controller, relay
@@ -49,8 +50,8 @@ def special(usual, controller_in, base_config):
         place, controller, _relay = made[namespace] = controller_in(namespace)
         controller.configure({key: {**value, **changes.get(key, {})} for key, value in base_config.items()})
         if namespace == "turns":
-            for name in ("first", "second", "third"):
-                place.run(name, service="shared", env={"PACE_MS": "5"})
+            turns = ("first", "second", "third")
+            place.create(*[place.code_run(name, service="shared", env={"PACE_MS": "5"}) for name in turns])
         else:
             place.run(f"in-{namespace}", env={"memory": {"BEHAVIOUR": "eat"}, "doomed": WAITS}.get(namespace, {}))
         controller.start()
@@ -277,7 +278,7 @@ def test_configuration_and_templates_that_are_mended(controller_in, base_config,
 def test_a_namespace_with_running_agents_can_be_deleted(special):
     """Issue 8.5, OR-A16: nothing of ours holds it, also when the controller goes first."""
     place, controller, _relay = special["doomed"]
-    place.docs("lost-too")
+    place.create(place.docs_run("lost-too"))
     place.until("in-doomed", "Running", "JobStarted")
     controller.kill()
     place.cluster.kubectl("delete", "namespace", "doomed", "--wait=false")
