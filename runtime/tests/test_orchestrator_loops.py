@@ -410,6 +410,30 @@ def test_the_one_that_waits_longest_comes_first():
     assert world.turns.take(early)
 
 
+def test_the_oldest_of_a_new_process_comes_first():
+    """OR-A43: whoever a worker looks at first; a run that waits for something else, or stumbles, is in nobody's way."""
+    world = World()
+    old, young = world.run("old"), world.run("young", created="2026-01-02T00:00:00Z")
+    freed = []
+    world.turns.on_free = freed.append
+    for run in (young, old):
+        world.turns.expect(run)
+    assert not world.turns.take(young)
+    assert world.turns.take(old)
+    world.turns.expect(old)
+    assert world.turns.next_of("workspace-api") == ["young"]
+    world.turns.leave(old)
+    assert freed == ["workspace-api"]
+    world.turns.expect(old)
+    assert not world.turns.take(young)
+    world.turns.stumble(old)
+    assert world.turns.take(young)
+    lacking = [{"type": "Pending", "status": "True", "reason": "SecretMissing"}]
+    for other in (world.run("at-work", jobName="j"), world.run("lacks", phase="Pending", conditions=lacking)):
+        world.turns.expect(other)
+    assert world.turns.next_of("workspace-api") == []
+
+
 def test_a_job_whose_run_is_gone_still_holds_the_workspace():
     """Two agents in one workspace would undo each other: the Job of a deleted run is waited for."""
     world = World()

@@ -46,7 +46,7 @@ def base_config(image) -> Json:
     """The configuration of a controller whose agents do the tests' work."""
     repository, tag = image
     return {
-        "job": {"activeDeadlineSeconds": 300},
+        "job": {"activeDeadlineSeconds": 3600},
         "agent": {
             "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
             "imagePullSecrets": [],
@@ -73,11 +73,12 @@ class Place:
         self.cluster = cluster
         self.namespace = namespace
         labels = {"pod-security.kubernetes.io/enforce": "restricted"} if restricted else {}
-        made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
-        self.apply(made)
-        self.secret("model-key", ANTHROPIC_API_KEY="k")
-        self.secret(f"github-ssh-{USER}", **{"ssh-privatekey": "k"})
-        self.secret(f"github-token-{USER}", token="t")
+        self.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}},
+            self._secret("model-key", ANTHROPIC_API_KEY="k"),
+            self._secret(f"github-ssh-{USER}", **{"ssh-privatekey": "k"}),
+            self._secret(f"github-token-{USER}", token="t"),
+        )
 
     def apply(self, *objects: Json) -> None:
         """Apply objects server-side."""
@@ -86,29 +87,39 @@ class Place:
 
     def secret(self, name: str, **data: str) -> None:
         """A Secret of this namespace."""
+        self.apply(self._secret(name, **data))
+
+    def _secret(self, name: str, **data: str) -> Json:
         meta = {"name": name, "namespace": self.namespace}
-        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data})
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data}
 
     def run(self, name: str, **spec: object) -> None:
         """A CodeRun, of a service of its own unless one is named."""
+        self.create(self.code_run(name, **spec))
+
+    def code_run(self, name: str, **spec: object) -> Json:
+        """What `run` creates."""
         full = {
             "taskId": 7, "service": name, "repositoryUrl": "https://git.example.org/o/shop.git",
             "docsRepositoryUrl": "https://git.example.org/o/docs.git", "model": "m-1", "githubUser": USER, **spec,
         }  # fmt: skip
-        self._create("CodeRun", name, full)
+        return self._object("CodeRun", name, full)
 
-    def docs(self, name: str, **spec: object) -> None:
-        """A DocsRun."""
+    def docs_run(self, name: str, **spec: object) -> Json:
+        """A DocsRun, to be created."""
         full = {
             "repositoryUrl": "https://git.example.org/o/shop.git", "workingDirectory": ".", "sourceBranch": "main",
             "model": "m-1", "githubUser": USER, **spec,
         }  # fmt: skip
-        self._create("DocsRun", name, full)
+        return self._object("DocsRun", name, full)
 
-    def _create(self, kind: str, name: str, spec: Json) -> None:
+    def _object(self, kind: str, name: str, spec: Json) -> Json:
         meta = {"name": name, "namespace": self.namespace}
-        run = {"apiVersion": "orchestrator.platform/v1", "kind": kind, "metadata": meta, "spec": spec}
-        self.cluster.kubectl("create", "--filename=-", stdin=json.dumps(run))
+        return {"apiVersion": "orchestrator.platform/v1", "kind": kind, "metadata": meta, "spec": spec}
+
+    def create(self, *objects: Json) -> None:
+        """Create objects with one call, in this order."""
+        self.cluster.kubectl("create", "--filename=-", stdin="---\n".join(json.dumps(obj) + "\n" for obj in objects))
 
     def status(self, name: str, kind: str = "coderun") -> Json:
         """The status of a run; nothing when it is gone."""

@@ -66,6 +66,7 @@ class Program:
         runs = {kind: self._informers[kind].store for kind in RESOURCES}
         self._stores = Stores(runs, self._informers["jobs"].store, self._informers["pods"].store)
         self._turns = Turns(runs["coderuns"], self._stores.jobs, self._stores.pods)
+        self._turns.on_free = self._wake
         config = ConfigFile(settings.config_path)
         self._context = Context(
             api=api, namespace=settings.namespace, stores=self._stores, turns=self._turns,
@@ -162,6 +163,9 @@ class Program:
             self._log.crash(f"a step of {key.kind}/{key.name} failed and is tried again", exc)
         with self._counting:
             self._counts["failed" if failed else "done"] += 1
+        run = self._stores.runs[key.kind].get(key.name) if failed and key.kind == "coderuns" else None
+        if run is not None:
+            self._turns.stumble(run)
         self._queue.done(key, failed=failed)
         if not failed and again_s is not None:
             self._queue.add(key, after_s=again_s)
@@ -171,8 +175,10 @@ class Program:
     def _on_run(self, kind: str) -> Callable[[Obj], None]:
         def on_change(run: Obj) -> None:
             name = run["metadata"]["name"]
-            self._queue.add(Key(kind, name))
             known = self._stores.runs[kind].get(name)
+            if kind == "coderuns" and known is not None:
+                self._turns.expect(known)
+            self._queue.add(Key(kind, name))
             if kind == "coderuns" and (known is None or is_final(known.get("status") or {})):
                 self._wake(naming.claim_name(run["spec"]["service"]))
 

@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
 """One service, one run at a time: its claim is shared, and can be mounted by one node only (OR-A43).
 
-Whoever holds a claim is read from the cluster, so that a new process knows it too; only who waits is kept in memory.
+Whoever holds a claim is read from the cluster, so that a new process knows it too; who waits is kept in memory, and
+known before anybody may start: the informer tells of every run that it sees.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from orchestrator import naming
-from orchestrator.status import is_final
+from orchestrator.status import is_final, reason_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.kube import Obj
     from orchestrator.store import Store
 
@@ -26,6 +29,24 @@ class Turns:
         self._lock = threading.Lock()
         self._taken: dict[str, tuple[str, str]] = {}  # claim -> (uid, name) of who takes it, until its status says so
         self._waiting: dict[str, dict[str, tuple[str, str]]] = {}  # claim -> uid -> (created, name)
+        self.on_free: Callable[[str], None] = lambda _claim: None  # told of a claim that somebody left
+
+    def expect(self, run: Obj) -> None:
+        """A run that was not looked at yet: nobody younger goes before it, however late it is looked at."""
+        meta, status = run["metadata"], run.get("status") or {}
+        if status.get("jobName") or is_final(status) or meta.get("deletionTimestamp"):
+            return
+        if reason_of(status, "Pending") not in ("", "WaitingForService"):
+            return
+        claim = naming.claim_name(run["spec"]["service"])
+        with self._lock:
+            if self._taken.get(claim, ("", ""))[0] != meta["uid"]:
+                self._waiting.setdefault(claim, {})[meta["uid"]] = (meta["creationTimestamp"], meta["name"])
+
+    def stumble(self, run: Obj) -> None:
+        """A step of the run failed before its turn came: while it is tried again it is in nobody's way."""
+        with self._lock:
+            self._waiting.get(naming.claim_name(run["spec"]["service"]), {}).pop(run["metadata"]["uid"], None)
 
     def take(self, run: Obj) -> bool:
         """Whether the run may start now; it holds the claim then. A run that may not is one of those who wait."""
@@ -51,6 +72,7 @@ class Turns:
             self._waiting.get(claim, {}).pop(uid, None)
             if self._taken.get(claim, ("", ""))[0] == uid:
                 del self._taken[claim]
+        self.on_free(claim)
 
     def next_of(self, claim: str) -> list[str]:
         """Names of the runs that wait for a claim, longest first."""
