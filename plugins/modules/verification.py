@@ -120,7 +120,6 @@ options:
             description: Labels that the workload or its pods have, all of them. Empty means every one of the namespace.
             type: dict
             default: {}
-            default: {}
           required:
             description: Whether it is a finding, too, when such a container does not read it.
             type: bool

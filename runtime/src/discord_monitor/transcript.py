@@ -289,12 +289,12 @@ class Transcripts:
 
     def __init__(
         self, roots: tuple[str, ...], *, places: Mapping[str, Place], started: float, lookback_s: float,
-        probe_path: str, is_dull: Callable[[bytes], bool], ahead: Mapping[str, Iterable[int]] = {},
+        probe_path: str, is_dull: Callable[[bytes], bool], ahead: Mapping[str, Iterable[int]] | None = None,
     ) -> None:  # fmt: skip
         self._roots = roots
         self._is_dull = is_dull
         self._places = dict(places)  # of files not met yet
-        self._ahead = {path: list(starts) for path, starts in ahead.items()}  # the same
+        self._ahead = {path: list(starts) for path, starts in (ahead or {}).items()}  # the same
         # Files handed over whole and untouched for long: only the look through the whole tree touches them.
         self.resting: dict[str, Place] = {}
         self.rested = False  # set when a file is put to rest: that is to be remembered before `places` is
