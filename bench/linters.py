@@ -68,13 +68,17 @@ class Linter(t.NamedTuple):
 
 
 def in_manifests(name: str, fault: Fault) -> bool:
-    """Whether the fault stands in a manifest: not in a run's options, in a running pod, or in what is done later."""
-    return fault.later is None and not (fault.limited or fault.live) and not name.startswith("report/")
+    """Whether the fault stands in a manifest: not in a run's options, in a running pod, or in what is done later.
+
+    Those of the orchestrator are left out: what a linter says of its whole chart would hide what it says of the fault.
+    """
+    elsewhere = name.startswith("report/") or name in {check.id for check in CHECKS if check.scope == "orchestrator"}
+    return fault.later is None and not (fault.limited or fault.live or elsewhere)
 
 
 def manifests(fault: Fault, rendered: list[Obj]) -> list[Obj]:
     """What a user would have in files: the chart's objects, the agents', the sidecar injected, the fault planted."""
-    state = State("case", rendered)  # one name for all, so that nothing else differs
+    state = State("case", rendered, [])  # one name for all, so that nothing else differs
     fault.plant(state)
     agent = {"apiVersion": "apps/v1", **copy.deepcopy(state.agent)}
     if state.inject:

@@ -20,6 +20,8 @@ import time
 import typing as t
 from pathlib import Path
 
+import yaml
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import _writes
@@ -132,14 +134,20 @@ def demo_kubeconfig() -> Path:
     return cache / "clusters" / f"orch-demo-{key}" / "kubeconfig"
 
 
-def load_images(kubeconfig: Path) -> dict[str, str]:
+def image_requests(names: t.Sequence[str]) -> list[dict[str, str]]:
+    """The named images as the demo and the tests build them."""
+    text = (ROOT / "playbooks" / "vars" / "images.yml").read_text(encoding="utf-8")
+    listed = yaml.safe_load(text.replace("{{ platform_root }}", str(ROOT)))["platform_images"]
+    return [entry for entry in listed if entry["name"] in names]
+
+
+def load_images(kubeconfig: Path, names: t.Sequence[str] = IMAGES) -> dict[str, str]:
     """Tags of our images, built and loaded where the cluster is one of kind; elsewhere the charts' own."""
     argv: list[str | Path] = [tools() / "kubectl", "--kubeconfig", kubeconfig, "config", "current-context"]
     context = call(argv, env=environment()).strip()
     if not context.startswith("kind-"):
-        return dict.fromkeys(IMAGES, "")
-    images = [{"name": name, "target": name, "context": str(ROOT / "runtime")} for name in IMAGES]
-    spec = json.dumps({"cluster": context.removeprefix("kind-"), "images": images})
+        return dict.fromkeys(names, "")
+    spec = json.dumps({"cluster": context.removeprefix("kind-"), "images": image_requests(names)})
     built = json.loads(call([ROOT / "tools" / "toolbox", "images", spec], env=environment()).splitlines()[-1])
     return {image["name"]: image["reference"].rpartition(":")[2] for image in built["images"]}
 
@@ -179,6 +187,7 @@ class Round:
             "secrets_bot_token": f"bench.{secrets.token_urlsafe(24)}",
             "secrets_webhook_url": f"{api}/webhooks/2/{secrets.token_urlsafe(48)}",
             "secrets_webhook_allow_custom": True,
+            "platform_orchestrator": False,
             "sidecar_label_selectors": ["orchestrator.platform/monitor=true"],
             "discord_monitor_values": self.values,
         }

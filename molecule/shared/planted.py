@@ -291,6 +291,68 @@ UNKNOWN = {
     "unknown-api": Fault("no Secret of the bot's API", lambda s: api_key_of(s).update(name="nowhere"), params={"bot_api_secret": "nowhere"}),
     "unknown-described": Fault("no such described Secret", params={"secrets": [{"namespace": "{agents}", "name": "nowhere"}]}),
 }  # fmt: skip
+# Answers the kubelet's probe with 200 and everybody else with {}.
+ASKED = """
+import http.server
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if "kube-probe" in self.headers.get("User-Agent", "") else {})
+        self.end_headers()
+http.server.HTTPServer(("", 8080), Answer).serve_forever()
+"""
+
+
+def a_crd(**properties: Json) -> Json:
+    """A small CRD, made once by the good state."""
+    schema = {"type": "object", "properties": properties}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": "NegativeThing", "plural": "negative-things", "singular": "negative-thing"}
+    spec = {"group": "example.org", "scope": "Namespaced", "names": names, "versions": [version]}
+    about = {"name": "negative-things.example.org", "labels": {LABEL: "true"}}
+    return {"kind": "CustomResourceDefinition", "metadata": about, "spec": spec}
+
+
+CRD = a_crd(spec={"type": "object"})
+NEWER_CRD = a_crd(spec={"type": "object"}, status={"type": "object"})
+ABSENT_CRD = {**CRD, "metadata": {"name": "negative-nothings.example.org"}}
+
+
+def orchestrator(change: Callable[[State], object] = bool) -> Callable[[State], None]:
+    """The state with an orchestrator, changed."""
+
+    def plant(state: State) -> None:
+        state.with_orchestrator()
+        change(state)
+
+    return plant
+
+
+def good_orchestrator(state: State) -> None:
+    state.cluster_objects.append(CRD)
+    state.run_controller(ASKED.format(200))
+
+
+def controller_that_never_comes(state: State) -> None:
+    state.part("Deployment")["spec"]["replicas"] = 1
+    state.controller["spec"]["serviceAccountName"] = "nowhere"
+
+
+def controller(state: State) -> Json:
+    found: Json = state.controller["spec"]["containers"][0]
+    return found
+
+
+def another_secret_for_the_agents(state: State) -> None:
+    data = state.part("ConfigMap", "orchestrator-task-controller-config")["data"]
+    data["config.yaml"] = data["config.yaml"].replace("orchestrator-secrets", "other-secrets")
+
+
+def ingress_of_no_class(state: State) -> None:
+    backend = {"service": {"name": "orchestrator", "port": {"number": 80}}}
+    spec = {"ingressClassName": "negative-nowhere", "defaultBackend": backend}
+    state.orchestrator_objects.append({"kind": "Ingress", "metadata": {"name": "orchestrator"}, "spec": spec})
+
+
 # Nothing is to be found here: without these the faults below would prove nothing.
 GOOD = {
     "good": Fault("nothing"),
@@ -317,6 +379,9 @@ GOOD = {
             ]
         },
     ),
+    "good-orchestrator": Fault(
+        "an orchestrator that answers", orchestrator(good_orchestrator), params={"orchestrator_crds": [CRD]}, live=True
+    ),
 }
 RBAC = "rbac.authorization.k8s.io"
 FAULTS: dict[str, Fault] = {
@@ -329,6 +394,20 @@ FAULTS: dict[str, Fault] = {
     "chart/snippet-published": Fault("a snippet that is no JSON", unpublish),
     "chart/release-labels": Fault("the Service lost a label", lambda s: s.chart("Service")["metadata"]["labels"].pop("app.kubernetes.io/part-of")),
     "chart/release-deployed": Fault("a release left in pending-upgrade", lambda s: s.release["metadata"]["labels"].update(status="pending-upgrade")),
+    "chart/crds-established": Fault("a CRD that is not there", orchestrator(), params={"orchestrator_crds": [ABSENT_CRD]}),
+    "chart/crds-current": Fault("a CRD of before the status", orchestrator(), params={"orchestrator_crds": [NEWER_CRD]}, live=True),
+    "chart/orchestrator-released": Fault("an orchestrator left in pending-upgrade", orchestrator(lambda s: s.part("Secret", "sh.helm.release.v1.orchestrator.v1")["metadata"]["labels"].update(status="pending-upgrade"))),
+    "chart/orchestrator-rollout": Fault("a controller whose ServiceAccount is not there", orchestrator(controller_that_never_comes), implies=("chart/orchestrator-endpoints", "chart/orchestrator-rights")),
+    "chart/orchestrator-endpoints": Fault("the orchestrator's Service is gone", orchestrator(lambda s: s.orchestrator_objects.remove(s.part("Service")))),
+    "chart/orchestrator-answers": Fault("a controller that answers 500", orchestrator(lambda s: s.run_controller(ASKED.format(500))), live=True),
+    "chart/orchestrator-secret": Fault("another Secret for the agents", orchestrator(another_secret_for_the_agents)),
+    "chart/orchestrator-mounts": Fault("a ConfigMap of templates without any", orchestrator(lambda s: s.part("ConfigMap", "orchestrator-claude-templates").update(data={}))),
+    "chart/orchestrator-rights": Fault("a controller that may not make Jobs", orchestrator(lambda s: s.part("Role").update(rules=[r for r in s.part("Role")["rules"] if "jobs" not in r["resources"]]))),
+    "chart/orchestrator-pull-secrets": Fault("a pull secret that is not there", orchestrator(lambda s: s.controller["spec"].update(imagePullSecrets=[{"name": "nowhere"}]))),
+    "chart/orchestrator-ingress": Fault("an Ingress of a class that is not there", orchestrator(ingress_of_no_class)),
+    "probes/orchestrator-liveness": Fault("the controller has no liveness probe", orchestrator(lambda s: controller(s).pop("livenessProbe"))),
+    "probes/orchestrator-readiness": Fault("the controller has no readiness probe", orchestrator(lambda s: controller(s).pop("readinessProbe"))),
+    "resources/orchestrator": Fault("the controller has no limits", orchestrator(lambda s: controller(s)["resources"].pop("limits"))),
     "injection/watcher-present": Fault("an agent that was never injected", without_sidecar),
     "injection/one-watcher": Fault("a second watcher under another name", edit=lambda t: t["spec"]["containers"].append({**agent(t), "name": "second", "args": ["watch"]})),
     "injection/template-current": Fault("a sidecar of an older snippet", edit=lambda t: t["metadata"]["annotations"].update({"orchestrator.platform/snippet-hash": "b" * 64})),

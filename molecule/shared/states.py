@@ -30,6 +30,7 @@ Json = dict[str, Any]
 PREFIX = "negative"
 LABEL = "orchestrator.platform/verify-negative"
 TOKEN = "canary-bot-token.of-verify-negative.71c0d2aa"
+API_KEY = "canary-api-key-of-verify-negative-5e92"
 WEBHOOK = "http://127.0.0.1:9/api/webhooks/200000002/canary-webhook-of-verify-negative-0b7e"
 RELEASE = "discord-monitor"
 WATCHER = "discord-watcher"
@@ -51,6 +52,8 @@ PATHS = {
     "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 }
 
@@ -80,8 +83,11 @@ def opaque(name: str, **values: str) -> Json:
 class State:
     """The objects of one case before they are made; a fault changes them, or adds to `agent_objects` and the others."""
 
-    def __init__(self, name: str, rendered: list[Json]) -> None:
+    def __init__(self, name: str, rendered: list[Json], orchestrator: list[Json]) -> None:
         self.monitor, self.agents = f"{PREFIX}-{name}-m", f"{PREFIX}-{name}-a"
+        self.orchestrator = f"{PREFIX}-{name}-o"
+        self.orchestrator_chart = orchestrator
+        self.orchestrator_objects: list[Json] = []  # none, unless a case is about it
         self.name = f"{PREFIX}-{name}"
         self.namespaces: dict[str, Json] = {self.monitor: {}, self.agents: {}}  # name -> labels
         self.monitor_objects = copy.deepcopy(rendered)
@@ -100,6 +106,37 @@ class State:
         self.inject = True
         self.bridge = True
         self.overrides: Json = {}  # of the module sidecar
+
+    def with_orchestrator(self) -> None:
+        """The chart's own rendering without a pod, its Secret and its release's record."""
+        self.namespaces[self.orchestrator] = {}
+        release = copy.deepcopy(self.release)
+        release["metadata"]["name"] = "sh.helm.release.v1.orchestrator.v1"
+        release["metadata"]["labels"] |= {"name": "orchestrator", "status": "deployed"}
+        key = opaque("orchestrator-secrets", ANTHROPIC_API_KEY=API_KEY)
+        self.orchestrator_objects = [key, release, *copy.deepcopy(self.orchestrator_chart)]
+        # Rendered for the namespace default.
+        self.part("RoleBinding")["subjects"][0]["namespace"] = self.orchestrator
+        config = self.part("ConfigMap", "orchestrator-config")
+        config["data"]["KUBERNETES_NAMESPACE"] = self.orchestrator
+
+    def part(self, kind: str, name: str = "orchestrator") -> Json:
+        """An object of the orchestrator."""
+        (found,) = (o for o in self.orchestrator_objects if o["kind"] == kind and o["metadata"]["name"] == name)
+        return found
+
+    @property
+    def controller(self) -> Json:
+        """The orchestrator's pod template."""
+        template: Json = self.part("Deployment")["spec"]["template"]
+        return template
+
+    def run_controller(self, program: str) -> None:
+        """Let one pod of it run a program of the test instead."""
+        self.part("Deployment")["spec"]["replicas"] = 1
+        container = self.controller["spec"]["containers"][0]
+        container |= {"image": self.image, "command": ["python3", "-c", program], "imagePullPolicy": "IfNotPresent"}
+        container["readinessProbe"] |= {"initialDelaySeconds": 0, "periodSeconds": 1}
 
     def _agent(self) -> Json:
         template = {
@@ -186,7 +223,8 @@ class Maker:
             self.create({"kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: "true", **labels}}})
         for item in state.cluster_objects:
             self.create(item)
-        for namespace, objects in ((state.monitor, state.monitor_objects), (state.agents, state.agent_objects)):
+        places = [(state.monitor, state.monitor_objects), (state.agents, state.agent_objects)]
+        for namespace, objects in [*places, (state.orchestrator, state.orchestrator_objects)]:
             for item in objects:
                 self.create(item, namespace)
         self._agent(state, edit)
@@ -258,8 +296,9 @@ class Maker:
         return found
 
     def bots_seen(self) -> bool:
-        """Whether the controller has looked at every bot's Deployment: until then a rollout is not complete."""
-        bots, _version = self.api.items("/apis/apps/v1/deployments", labelSelector="app.kubernetes.io/component=bot")
+        """Whether the controller has looked at every Deployment of a chart: until then a rollout is not complete."""
+        selector = "app.kubernetes.io/component in (bot,controller)"
+        bots, _version = self.api.items("/apis/apps/v1/deployments", labelSelector=selector)
         ours = [bot for bot in bots if bot["metadata"]["namespace"].startswith(PREFIX + "-")]
         return all(bot.get("status", {}).get("observedGeneration") == bot["metadata"]["generation"] for bot in ours)
 

@@ -24,6 +24,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "binary": {"type": "str", "default": "helm"},
     "chart": {"type": "path"},
     "release": {"type": "str", "default": "release"},
+    "namespace": {"type": "str"},
     "values": {"type": "dict", "default": {}},
     "kube_version": {"type": "str"},
 }
@@ -39,9 +40,19 @@ def ask_version(binary: str) -> str:
     return found[1] if found else ""
 
 
-def ask_rendering(binary: str, chart: str, release: str, values: dict[str, t.Any], kube_version: str | None) -> str:
+def ask_rendering(
+    binary: str,
+    chart: str,
+    release: str,
+    values: dict[str, t.Any],
+    kube_version: str | None,
+    *,
+    namespace: str | None = None,
+) -> str:
     """What Helm says against the chart with these values; '' when it renders, or when there is no Helm to say so."""
     argv = [binary, "template", release, chart, "--values=-"]
+    if namespace:
+        argv.append(f"--namespace={namespace}")
     if kube_version:
         argv.append(f"--kube-version={kube_version}")
     try:
@@ -76,5 +87,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             version = pool.submit(ask_version, binary)
             problem = ""
             if chart:
-                problem = ask_rendering(binary, chart, options["release"], options["values"], options["kube_version"])
+                asked = (options["release"], options["values"], options["kube_version"])
+                problem = ask_rendering(binary, chart, *asked, namespace=options["namespace"])
         return {**result, "changed": False, "version": version.result(), "problem": problem}

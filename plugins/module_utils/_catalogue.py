@@ -16,6 +16,7 @@ from collections.abc import Iterable
 
 from ansible_collections.orchestrator.platform.plugins.module_utils import (
     _checks_chart,
+    _checks_orchestrator,
     _checks_preflight,
     _checks_rbac,
     _checks_resources,
@@ -37,6 +38,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
 _PARTS = (
     _checks_preflight,
     _checks_chart,
+    _checks_orchestrator,
     _checks_runtime,
     _checks_resources,
     _checks_secrets,
@@ -51,6 +53,7 @@ _SCOPES = {
     "monitor": "the monitor's namespace",
     "agents": "each agent namespace",
     "all": "the monitor's namespace, each agent namespace and those of further Secrets of the platform",
+    "orchestrator": "the orchestrator's namespace, where one is expected",
     "drill": "a namespace made for it, or a workload that you name, by the module `fault_drill` only",
 }
 

@@ -130,18 +130,22 @@ def release_labels(view: View, namespace: str) -> Iterator[Result]:
 )
 def release_deployed(view: View, namespace: str) -> Iterator[Result]:
     """Read the labels of Helm's own Secrets, not their content."""
+    yield newest_release(view, namespace, view.expect.release)
+
+
+def newest_release(view: View, namespace: str, release: str) -> Result:
+    """Whether the newest of a release's records says deployed."""
     records = [
         (int(labels["version"]), labels.get("status", "?"))
         for labels in (dig(obj, "metadata", "labels") or {} for obj in view.objects("releases", namespace))
-        if labels.get("name") == view.expect.release and labels.get("version", "").isdigit()
+        if labels.get("name") == release and labels.get("version", "").isdigit()
     ]
-    who = subject("Release", namespace, view.expect.release)
+    who = subject("Release", namespace, release)
     if not records:
-        yield failed(who, "Helm has no record of it in this namespace")
-        return
+        return failed(who, "Helm has no record of it in this namespace")
     revision, status = max(records)
     text = f"revision {revision} is {status}"
-    yield decided(who, None if status == "deployed" else text, text)
+    return decided(who, None if status == "deployed" else text, text)
 
 
 # -- injection -----------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._preflight i
     judge_quota,
     permissions_needed,
     pods_to_inject,
+    rights_of,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 from ansible_collections.orchestrator.platform.plugins.module_utils._versions import FLOOR, parse_version, show_version
@@ -153,7 +154,9 @@ def pod_security(view: View, _namespace: str) -> Iterator[Result]:
 def permission(view: View, _namespace: str) -> Iterator[Result]:
     """One row a namespace, whatever number of rights is missing."""
     expect, found = view.expect, view.snapshot.permissions
-    needed = permissions_needed(expect.monitor_namespace, list(expect.agent_namespaces), create_namespaces=True)
+    needed = permissions_needed(
+        expect.monitor_namespace, list(expect.agent_namespaces), create_namespaces=True, orchestrator=rights_of(expect)
+    )
     reason = view.snapshot.unread.get(("permissions", ""), "" if found else "no access review was answered")
     if reason:
         yield unreadable(subject("Cluster"), reason)

@@ -144,9 +144,13 @@ class Cluster:
         headers = {"Content-Type": "application/json"}
         return _decoded(self._send("POST", path, {}, headers=headers, body=json.dumps(body).encode()))
 
-    def apply(self, path: str, body: bytes, *, manager: str, dry_run: bool, whole: bool) -> Obj:
-        """Server-side apply, never by force; `whole` asks for the object back instead of its metadata only."""
-        params = {"fieldManager": manager, **_dry(dry_run)}
+    def apply(self, path: str, body: bytes, *, manager: str, dry_run: bool, whole: bool, force: bool = False) -> Obj:
+        """Server-side apply; `whole` asks for the object back instead of its metadata only.
+
+        `force` takes fields away from their managers. Never for somebody else's workload: what was taken by force
+        cannot be given back (D1).
+        """
+        params = {"fieldManager": manager, **({"force": "true"} if force else {}), **_dry(dry_run)}
         headers = {"Content-Type": "application/apply-patch+yaml"}
         if not whole:
             headers["Accept"] = _PARTIAL
@@ -157,6 +161,12 @@ class Cluster:
         headers = {"Content-Type": "application/json", "Accept": _PARTIAL}
         params = {"fieldManager": manager, **_dry(dry_run)}
         return _decoded(self._send("POST", path, params, headers=headers, body=body))
+
+    def replace(self, path: str, body: Obj, *, manager: str, dry_run: bool) -> Obj:
+        """The whole object at `path` as the body says, in the version that it names; returns what is there then."""
+        params = {"fieldManager": manager, **_dry(dry_run)}
+        headers = {"Content-Type": "application/json"}
+        return _decoded(self._send("PUT", path, params, headers=headers, body=json.dumps(body).encode()))
 
     def delete(self, path: str, *, uid: str, version: str = "", dry_run: bool = False) -> None:
         """Delete this very object, where given in this very version, its dependents in the background."""

@@ -18,12 +18,18 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import BOT, Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
-from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import Permission, permissions_needed
+from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import (
+    Permission,
+    permissions_needed,
+    rights_of,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Right, Who, access_review
 from ansible_collections.orchestrator.platform.plugins.module_utils._rollout import bounded
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     ALWAYS_READ,
     CLUSTER_RESOURCES,
+    NAMED_RESOURCES,
+    ORCHESTRATOR_READS,
     RESOURCES,
     Chosen,
     Delivery,
@@ -34,8 +40,10 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
     UnreadableError,
     Usage,
     View,
+    controllers_questions,
     health_port,
     is_running,
+    orchestrator_address,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     KINDS,
@@ -87,6 +95,8 @@ class Collector:
             parts.append(lambda: self._look(needs))
         if "inside" in needs:
             parts.append(self._enter)
+        if self._expect.orchestrator is not None:
+            parts += self._orchestrator_parts(needs)
         self._cluster.each(lambda part: part(), parts)
         return self.view
 
@@ -98,6 +108,11 @@ class Collector:
             jobs.append(("namespace", namespace))
             # Whether the platform is installed, and the names of our containers, is asked whatever is selected.
             jobs += [(name, namespace) for name in RESOURCES if name in needs or name in ALWAYS_READ]
+        for namespace in set(expect.orchestrator_namespaces()) - set(expect.namespaces()):
+            jobs.append(("namespace", namespace))
+            jobs += [(name, namespace) for name in ORCHESTRATOR_READS if name in needs]
+        if expect.orchestrator is not None and "customresourcedefinitions" in needs:
+            jobs.append(("customresourcedefinitions", ""))
         jobs += [("version", ""), ("nodes", "")] if needs & {"version", "nodes"} else []
         jobs += [(name, "") for name in CLUSTER_RESOURCES if name in needs]
         # A cluster that answers nothing at all is one error, and not a hundred checks skipped after as many waits.
@@ -135,10 +150,21 @@ class Collector:
         elif what == "nodes":
             nodes, _version = self._cluster.items("/api/v1/nodes")
             self.snapshot.kubelet_versions = [dig(node, "status", "nodeInfo", "kubeletVersion") or "" for node in nodes]
+        elif what == "customresourcedefinitions":
+            self._find_named(what, [item["metadata"]["name"] for item in self._crds()])
         elif what in CLUSTER_RESOURCES:
             self.snapshot.objects[(what, "")] = self._cluster.items(f"{CLUSTER_RESOURCES[what]}/{what}")[0]
         else:
             self._list(what, namespace)
+
+    def _crds(self) -> tuple[Obj, ...]:
+        wanted = self._expect.orchestrator
+        return () if wanted is None else wanted.definitions
+
+    def _find_named(self, resource: str, names: Iterable[str]) -> None:
+        prefix = f"{NAMED_RESOURCES[resource]}/{resource}"
+        found = [self._cluster.find(f"{prefix}/{name}") for name in names]
+        self.snapshot.objects[(resource, "")] = [item for item in found if item is not None]
 
     def _list(self, resource: str, namespace: str) -> None:
         plural = "secrets" if resource == "releases" else resource
@@ -214,7 +240,12 @@ class Collector:
 
     def _ask_permissions(self) -> None:
         expect = self._expect
-        needed = permissions_needed(expect.monitor_namespace, list(expect.agent_namespaces), create_namespaces=True)
+        needed = permissions_needed(
+            expect.monitor_namespace,
+            list(expect.agent_namespaces),
+            create_namespaces=True,
+            orchestrator=rights_of(expect),
+        )
 
         def ask(item: Permission) -> tuple[Permission, bool]:
             answer = self._cluster.post(_SELF_REVIEWS, item.review())
@@ -224,6 +255,56 @@ class Collector:
             self.snapshot.permissions.update(self._in_lots(ask, needed))
         except ClusterError as exc:
             self.snapshot.unread[("permissions", "")] = str(exc)
+
+    # -- the orchestrator -----------------------------------------------------------------------------------------
+
+    def _orchestrator_parts(self, needs: set[str]) -> list[Callable[[], None]]:
+        parts: list[Callable[[], None]] = []
+        if "orchestrator-health" in needs:
+            parts.append(self._ask_orchestrator)
+        if "orchestrator-rights" in needs:
+            parts.append(self._ask_controllers_rights)
+        if "ingressclasses" in needs:
+            parts.append(self._find_classes)
+        return parts
+
+    def _ask_orchestrator(self) -> None:
+        address = orchestrator_address(self.view)
+        if address is None:
+            return
+        try:
+            answer = self._cluster.read_text(address, timeout_s=_HEALTH_TIMEOUT_S)
+        except ClusterError:
+            reason = f"no answer through the API server within {_HEALTH_TIMEOUT_S:.0f} s"
+            self.snapshot.orchestrator_health = HttpAnswer(0, "", reason)
+        else:
+            why = why_not_passed_on(answer)
+            self.snapshot.orchestrator_health = HttpAnswer(answer.status, answer.text[:_MAX_ANSWER], why)
+
+    def _ask_controllers_rights(self) -> None:
+        questions = list(controllers_questions(self.view))
+        try:
+            answers = self._cluster.each(self._decide, questions)
+        except ClusterError as exc:
+            refused = isinstance(exc, ApiError) and exc.status == 403
+            why = "create on subjectaccessreviews is not permitted" if refused else str(exc)
+            self.snapshot.unread[("orchestrator-rights", "")] = why
+        else:
+            self.snapshot.orchestrator_rights = {right: allowed for (_who, right), allowed in answers}
+
+    def _find_classes(self) -> None:
+        for namespace in self._expect.orchestrator_namespaces():
+            ingresses = self.snapshot.objects.get(("ingresses", namespace), [])
+            names = {dig(item, "spec", "ingressClassName") for item in ingresses} - {None}
+            self._read_named("ingressclasses", sorted(names))
+
+    def _read_named(self, resource: str, names: list[str]) -> None:
+        try:
+            self._find_named(resource, names)
+        except ApiError as exc:
+            self.snapshot.unread[(resource, "")] = _why_unread(exc, resource, "")
+        except ClusterError as exc:
+            self.snapshot.unread[(resource, "")] = str(exc)
 
     # -- live answers ---------------------------------------------------------------------------------------------
 

@@ -96,6 +96,15 @@ class Target(t.NamedTuple):
         return ", ".join(parts)
 
 
+class Orchestrator(t.NamedTuple):
+    """What the user says about the orchestrator's release."""
+
+    namespace: str
+    release: str
+    fullname: str
+    definitions: tuple[Obj, ...] = ()  # the CRDs as delivered; none where they are not ours to judge
+
+
 class Expectation(t.NamedTuple):
     """What the user says belongs to the platform."""
 
@@ -114,11 +123,16 @@ class Expectation(t.NamedTuple):
     bot_api_secret: str = ""  # empty: the credential of the bot's API is a key of the bot's Secret
     bot_api_key: str = "BOT_API_TOKEN"
     more_secrets: tuple[OurSecret, ...] = ()
+    orchestrator: Orchestrator | None = None  # None: none is expected
 
     def namespaces(self) -> tuple[str, ...]:
         """All namespaces in view, each once, the monitor's first."""
         others = (item.namespace for item in self.more_secrets)
         return tuple(dict.fromkeys((self.monitor_namespace, *self.agent_namespaces, *others)))
+
+    def orchestrator_namespaces(self) -> tuple[str, ...]:
+        """The orchestrator's namespace, nothing where none is expected."""
+        return () if self.orchestrator is None else (self.orchestrator.namespace,)
 
     def secrets(self) -> tuple[OurSecret, ...]:
         """The Secrets whose names are known beforehand; where two entries fit, the first one counts."""

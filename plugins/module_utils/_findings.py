@@ -67,7 +67,10 @@ Decide = Callable[[View, str], Iterable[Result]]
 
 
 class Check(t.NamedTuple):
-    """One entry of the catalogue. `scope`: cluster, monitor, agents or all; it is run once for each namespace of it."""
+    """One entry of the catalogue. `scope`: cluster, monitor, agents, all or orchestrator.
+
+    It is run once for each namespace of its scope; not at all for an orchestrator that is not expected.
+    """
 
     id: str
     title: str
@@ -189,9 +192,10 @@ def run_checks(checks: Iterable[Check], view: View, *, lenient: bool = False) ->
     passes: dict[tuple[str, str], Finding] = {}
     complete = True
     for check in checks:
-        soft = early and check.family != "preflight"
+        waits = lenient and check.scope == "orchestrator" and not view.orchestrator_installed
+        soft = (early or waits) and check.family != "preflight"
         places = _namespaces(check, view)
-        if not places:  # a check without a place would be gone without a word
+        if not places and check.scope == "agents":  # it would be gone without a word
             findings.append(_finding(check, unreadable(subject("Cluster"), NO_AGENTS_NAMED), soften=False))
             complete = False
         for namespace in places:
@@ -224,6 +228,7 @@ def _namespaces(check: Check, view: View) -> tuple[str, ...]:
         "monitor": (expect.monitor_namespace,),
         "agents": expect.agent_namespaces,
         "all": expect.namespaces(),
+        "orchestrator": expect.orchestrator_namespaces(),
     }[check.scope]
 
 

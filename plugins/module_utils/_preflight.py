@@ -14,6 +14,7 @@ import math
 import typing as t
 from decimal import Decimal
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Finding, Subject, subject
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity
 from ansible_collections.orchestrator.platform.plugins.module_utils._versions import parse_version
@@ -87,14 +88,23 @@ def sentences(findings: list[Finding], verdict: str) -> list[str]:
     ]
 
 
+class OrchestratorRights(t.NamedTuple):
+    """What the orchestrator's release needs rights for."""
+
+    namespace: str
+    cluster_wide: bool = False  # the controller's own role is a ClusterRole
+    crds: bool = True  # the role orchestrator brings them
+
+
 def permissions_needed(
     monitor_namespace: str,
     agent_namespaces: list[str],
     *,
     create_namespaces: bool,
     policies: t.Iterable[str] = (),
+    orchestrator: OrchestratorRights | None = None,
 ) -> list[Permission]:
-    """List what the roles secrets, discord_monitor, sidecar and verify do, in that order.
+    """List what the roles secrets, orchestrator, discord_monitor, sidecar and verify do.
 
     `policies` are those that the chart is to bring: `inject` is tried with dry runs of pods before it is bound.
     """
@@ -115,6 +125,8 @@ def permissions_needed(
         Permission("list", "apps", "replicasets", monitor_namespace),
         Permission("list", "", "pods", monitor_namespace),
     ]
+    if orchestrator is not None:
+        needed += _orchestrator_permissions(orchestrator)
     for policy in policies:
         needed += [
             Permission(verb, "admissionregistration.k8s.io", POLICY_KINDS[policy] + ending, "")
@@ -128,6 +140,35 @@ def permissions_needed(
         needed += [Permission(verb, "apps", "deployments", namespace) for verb in ("get", "list", "patch")]
         needed += [Permission("list", "", "pods", namespace), Permission("create", "", "pods", namespace, "exec")]
     return list(dict.fromkeys(needed))
+
+
+def rights_of(expect: Expectation) -> OrchestratorRights | None:
+    """The same for whoever verifies, who does not know the chart's values."""
+    wanted = expect.orchestrator
+    return None if wanted is None else OrchestratorRights(wanted.namespace, crds=bool(wanted.definitions))
+
+
+def _orchestrator_permissions(wanted: OrchestratorRights) -> list[Permission]:
+    namespace, rbac = wanted.namespace, "rbac.authorization.k8s.io"
+    needed = [Permission("get", "", "namespaces", namespace)]
+    verbs = ("get", "list", "create", "update", "patch", "delete")
+    needed += [Permission(verb, "", "secrets", namespace) for verb in verbs]
+    kinds = [("", "configmaps"), ("", "services"), ("", "serviceaccounts"), ("apps", "deployments")]
+    kinds += [] if wanted.cluster_wide else [(rbac, "roles"), (rbac, "rolebindings")]
+    writes = ("get", "create", "patch", "delete")
+    needed += [Permission(verb, group, kind, namespace) for group, kind in kinds for verb in writes]
+    needed += [
+        Permission("list", *kind, namespace)
+        for kind in (("apps", "deployments"), ("apps", "replicasets"), ("", "pods"))
+    ]
+    if wanted.cluster_wide:
+        needed += [
+            Permission(verb, rbac, kind, "") for kind in ("clusterroles", "clusterrolebindings") for verb in writes
+        ]
+    if wanted.crds:
+        crds = ("apiextensions.k8s.io", "customresourcedefinitions", "")
+        needed += [Permission(verb, *crds) for verb in ("get", "create", "patch")]
+    return needed
 
 
 def judge_permissions(needed: list[Permission], denied: set[Permission], user: str) -> list[Finding]:
@@ -271,8 +312,11 @@ def judge_limit_range(namespace: str, limit_range: Obj, resources: Obj) -> Findi
     return finding("limit-range", who, "fail", f"{text} refuses the sidecar: {', '.join(broken)}.", hint)
 
 
-def judge_release(name: str, namespace: str, record: Obj | None) -> Finding:
-    """Tell whether Helm can work on the release; `record` is its latest one, None when there is none."""
+def judge_release(name: str, namespace: str, record: Obj | None, recover: str = "discord_monitor_recover") -> Finding:
+    """Tell whether Helm can work on the release; `record` is its latest one, None when there is none.
+
+    `recover` is the variable that lets the role delete an unfinished record.
+    """
     who, text = subject("Release", namespace, name), f"Helm release {namespace}/{name}"
     if record is None:
         return finding("release-pending", who, "pass", f"{text} is not installed yet.")
@@ -285,8 +329,7 @@ def judge_release(name: str, namespace: str, record: Obj | None) -> Finding:
         "fail",
         f"{text} has been in {record['status']} (revision {record['revision']}) since {record['since']}: "
         "another Helm works on it, or one was killed.",
-        f"If none runs, set discord_monitor_recover: true (it deletes Secret {record['secret']}), "
-        "or run helm rollback yourself.",
+        f"If none runs, set {recover}: true (it deletes Secret {record['secret']}), or run helm rollback yourself.",
     )
 
 
@@ -325,18 +368,121 @@ def secret_differs(wanted: Obj, live: Obj | None) -> bool:
     return bool(relabelled or encoded.items() - data.items())
 
 
-def latest_record(items: list[Obj]) -> Obj | None:
-    """Pick the newest of a release's record Secrets (metadata alone): secret, revision, status, since."""
+def release_records(items: list[Obj]) -> list[Obj]:
+    """A release's record Secrets (metadata alone), newest first: secret, revision, status, since."""
     rows = [item["metadata"] for item in items if (item["metadata"].get("labels") or {}).get("version", "").isdigit()]
-    if not rows:
-        return None
-    newest = max(rows, key=lambda meta: int(meta["labels"]["version"]))
-    return {
-        "secret": newest["name"],
-        "revision": int(newest["labels"]["version"]),
-        "status": newest["labels"].get("status", "unknown"),
-        "since": newest["creationTimestamp"],
-    }
+    rows.sort(key=lambda meta: int(meta["labels"]["version"]), reverse=True)
+    return [
+        {
+            "secret": meta["name"],
+            "revision": int(meta["labels"]["version"]),
+            "status": meta["labels"].get("status", "unknown"),
+            "since": meta["creationTimestamp"],
+        }
+        for meta in rows
+    ]
+
+
+def latest_record(items: list[Obj]) -> Obj | None:
+    """The newest of a release's record Secrets."""
+    return next(iter(release_records(items)), None)
+
+
+# What Helm calls a revision that stood: only such a one is worth going back to.
+_STOOD = ("superseded", "deployed")
+
+
+def judge_rollback(name: str, namespace: str, records: list[Obj], wanted: int) -> tuple[Finding, Obj | None]:
+    """Choose the revision to go back to: the wanted one, or with 0 the newest that stood before the present one."""
+    who, text = subject("Release", namespace, name), f"Helm release {namespace}/{name}"
+
+    def refused(evidence: str, hint: str) -> tuple[Finding, None]:
+        return finding("rollback-target", who, "fail", evidence, hint), None
+
+    restore = "Take it away with orchestrator_state: absent, or restore a backup with playbook restore."
+    if not records:
+        return refused(f"{text} is not installed.", "There is nothing to roll back.")
+    current, *older = records
+    if not older and wanted in (0, current["revision"]):
+        evidence = f"{text} is at revision {current['revision']}, its first: there is no earlier one to go back to."
+        return refused(evidence, restore)
+    known = {item["revision"]: item for item in older}
+    if wanted and wanted not in known:
+        kept = ", ".join(str(number) for number in sorted(known)) or "none"
+        hint = f"Name one that Helm has kept ({kept}), see helm history."
+        return refused(f"{text} has no earlier revision {wanted}.", hint)
+    target = known[wanted] if wanted else next((item for item in older if item["status"] in _STOOD), None)
+    if target is None or target["status"] not in _STOOD:
+        evidence = (
+            f"{text} has no earlier revision that stood."
+            if target is None
+            else (f"Revision {wanted} of {text} never stood: it is {target['status']}.")
+        )
+        return refused(evidence, restore)
+    evidence = f"{text} can go back from revision {current['revision']} to {target['revision']}."
+    return finding("rollback-target", who, "pass", evidence), target
+
+
+MAX_LOST = 5  # objects named in a sentence
+
+
+def judge_lost_fields(revision: int, lost: dict[str, list[str]]) -> Finding:
+    """Tell whether objects use fields that the CRDs of an older revision do not know; `lost` is by object."""
+    who = subject("Cluster")
+    if not lost:
+        evidence = f"No object uses a field that the CRDs of revision {revision} do not know."
+        return finding("rollback-fields", who, "pass", evidence)
+    named = "; ".join(f"{name}: {', '.join(paths)}" for name, paths in list(lost.items())[:MAX_LOST])
+    more = f" and {len(lost) - MAX_LOST} more" if len(lost) > MAX_LOST else ""
+    evidence = (
+        f"The controller of revision {revision} does not know these fields in use, and may lose them: {named}{more}."
+    )
+    hint = "End or delete these objects first, or set orchestrator_rollback_lossy: true."
+    return finding("rollback-fields", who, "fail", evidence, hint)
+
+
+def judge_elsewhere(name: str, namespace: str, others: list[str], *, cluster_wide: bool) -> Finding:
+    """Tell whether a release of one name elsewhere gets in the way: with cluster-wide rights both would act."""
+    who, text = subject("Release", namespace, name), f"Helm release {name}"
+    if not others or not cluster_wide:
+        return finding("release-elsewhere", who, "pass", f"No other {text} can work on the same runs.")
+    evidence = (
+        f"{text} is also installed in namespace {', '.join(others)}, and with cluster-wide rights (rbac.namespaced: "
+        "false) two controllers could work on the same runs."
+    )
+    hint = (
+        "Set rbac.namespaced: true in orchestrator_values, give orchestrator_release another name, or remove the other."
+    )
+    return finding("release-elsewhere", who, "fail", evidence, hint)
+
+
+def judge_ingress_host(host: str, ingresses: list[Obj], release: str, namespace: str) -> Finding:
+    """Tell whether a host of the Ingress is served by somebody else's Ingress already."""
+    who = subject("Ingress", namespace, host or "*")
+    takers = []
+    for item in ingresses:
+        meta = item["metadata"]
+        ours = (
+            meta["namespace"] == namespace and (meta.get("labels") or {}).get("app.kubernetes.io/instance") == release
+        )
+        hosts = [rule.get("host") or "" for rule in item.get("spec", {}).get("rules") or []]
+        if host in hosts and not ours:
+            takers.append(f"{meta['namespace']}/{meta['name']}")
+    shown = host or "(every host)"
+    if not takers:
+        return finding("ingress-host", who, "pass", f"Host {shown} is free.")
+    evidence = f"Host {shown} of the orchestrator's Ingress is taken by Ingress {', '.join(takers)}."
+    return finding(
+        "ingress-host", who, "fail", evidence, "Choose another host in ingress.hosts of orchestrator_values."
+    )
+
+
+def judge_definition(definition: Obj, refusal: str) -> Finding:
+    """Tell whether a CRD can be brought; `refusal` says why not."""
+    name = definition["metadata"]["name"]
+    who = subject("CustomResourceDefinition", "", name)
+    evidence = refusal or f"CRD {name} can be brought."
+    return finding("crd-owner", who, "fail" if refusal else "pass", evidence)
 
 
 def decode_record(data: str) -> Obj:

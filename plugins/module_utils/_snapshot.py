@@ -63,6 +63,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     pod_template,
 )
 
+CONTROLLER = "controller"
 ACCOUNT_TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 (a type)
 ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 # Resources that are listed a namespace, with their API path prefix.
@@ -77,6 +78,8 @@ RESOURCES: dict[str, str] = {
     "resourcequotas": "/api/v1",
     "limitranges": "/api/v1",
     "networkpolicies": "/apis/networking.k8s.io/v1",
+    "ingresses": "/apis/networking.k8s.io/v1",
+    "endpointslices": "/apis/discovery.k8s.io/v1",
     "roles": "/apis/rbac.authorization.k8s.io/v1",
     "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
 }
@@ -85,6 +88,22 @@ CLUSTER_RESOURCES: dict[str, str] = {
     "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
     "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1",
 }
+# Read by name, where a list would hold megabytes that nobody asked for.
+NAMED_RESOURCES: dict[str, str] = {
+    "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
+    "ingressclasses": "/apis/networking.k8s.io/v1",
+}
+# Read in the orchestrator's namespace, where no sidecar is looked for.
+ORCHESTRATOR_READS = (
+    "deployments",
+    "services",
+    "configmaps",
+    "secrets",
+    "releases",
+    "endpointslices",
+    "ingresses",
+    "pods",
+)
 # Read for every selection of checks: they hold the published snippet and the bot.
 ALWAYS_READ = ("configmaps", "deployments")
 
@@ -155,6 +174,8 @@ class Snapshot:
     reviews: dict[tuple[Who, Right], bool] = dataclasses.field(default_factory=dict)  # the API server's decisions
     permissions: dict[tuple[str, ...], bool] = dataclasses.field(default_factory=dict)  # of the user who runs this
     inside: dict[Place, Inside] = dataclasses.field(default_factory=dict)
+    orchestrator_health: HttpAnswer | None = None  # None: nobody was asked
+    orchestrator_rights: dict[Right, bool] = dataclasses.field(default_factory=dict)  # of the controller's account
     clock_skew_s: float | None = None  # the API server's clock ahead of ours
 
 
@@ -217,11 +238,30 @@ class View:
         except UnreadableError:
             return True
 
+    @property
+    def orchestrator_installed(self) -> bool:
+        """Whether the orchestrator's release has left its Deployment."""
+        try:
+            return self.orchestrator_deployment() is not None
+        except UnreadableError:
+            return True
+
     def our_names(self) -> tuple[str, str]:
         """Container names of watcher and bridge, as published."""
         snippet = self.snippet
         bridge = snippet.bridge["name"] if snippet is not None and snippet.bridge is not None else BRIDGE
         return (snippet.watcher["name"] if snippet is not None else WATCHER, bridge)
+
+    def orchestrator_deployment(self) -> Obj | None:
+        """The orchestrator's Deployment, found by its labels."""
+        wanted = self.expect.orchestrator
+        if wanted is None:
+            return None
+        for item in self.objects("deployments", wanted.namespace):
+            labels = dig(item, "metadata", "labels") or {}
+            if labels.get(LABEL_COMPONENT) == CONTROLLER and labels.get(LABEL_INSTANCE) == wanted.release:
+                return item
+        return None
 
     def bot_deployment(self) -> Obj | None:
         """The bot's Deployment, found by its labels."""
@@ -614,3 +654,50 @@ def is_running(pod: Obj, container: str) -> bool:
             if item.get("name") == container:
                 return dig(item, "state", "running") is not None
     return False
+
+
+# What the controller cannot do without (OR-317, OR-323): verb, API group, resource.
+CONTROLLER_RIGHTS = (
+    ("create", "batch", "jobs"),
+    ("create", "", "configmaps"),
+    ("create", "", "persistentvolumeclaims"),
+    ("watch", "orchestrator.platform", "coderuns"),
+    ("watch", "orchestrator.platform", "docsruns"),
+)
+
+
+def runs_namespace(view: View) -> str:
+    """Where the controller looks for runs, as its ConfigMap says."""
+    wanted = view.expect.orchestrator
+    if wanted is None:
+        return ""
+    config = view.find("configmaps", wanted.namespace, f"{wanted.fullname}-config")
+    return str(dig(config, "data", "KUBERNETES_NAMESPACE") or wanted.namespace)
+
+
+def controllers_questions(view: View) -> Iterator[tuple[Who, Right]]:
+    """The access reviews that say whether the controller's account may do its work."""
+    with contextlib.suppress(UnreadableError):
+        deployment = view.orchestrator_deployment()
+        if deployment is not None:
+            account = account_of(dig(deployment, "spec", "template", "spec") or {})
+            who = Who("ServiceAccount", deployment["metadata"]["namespace"], account)
+            for verb, group, resource in CONTROLLER_RIGHTS:
+                yield who, Right(verb, group, resource, "", runs_namespace(view))
+
+
+def orchestrator_address(view: View) -> str | None:
+    """API path of the health answer through the Service's proxy; None where it is not to be asked."""
+    wanted = view.expect.orchestrator
+    if wanted is None:
+        return None
+    with contextlib.suppress(UnreadableError):
+        deployment = view.orchestrator_deployment()
+        service = view.find("services", wanted.namespace, wanted.fullname)
+        ports = dig(service, "spec", "ports") or []
+        containers = dig(deployment, "spec", "template", "spec", "containers") or []
+        probe = dig(containers[0], "readinessProbe", "httpGet") if containers else None
+        if ports and probe and dig(deployment, "spec", "replicas") != 0:
+            place = f"/api/v1/namespaces/{wanted.namespace}/services/{wanted.fullname}:{ports[0].get('name') or ''}"
+            return f"{place}/proxy{probe.get('path') or '/'}"
+    return None

@@ -24,8 +24,8 @@ options:
     description: Families of checks to run. The connection and the server's version are always looked at.
     type: list
     elements: str
-    choices: [permissions, namespaces, headroom, releases, secrets]
-    default: [permissions, namespaces, headroom, releases, secrets]
+    choices: [permissions, namespaces, headroom, releases, secrets, orchestrator]
+    default: [permissions, namespaces, headroom, releases, secrets, orchestrator]
   minimum_version:
     description: Oldest Kubernetes version that passes, as major and minor.
     type: str
@@ -52,6 +52,40 @@ options:
     choices: [inject, enforce]
     default: []
     version_added: 0.2.0
+  orchestrator:
+    description:
+      - The orchestrator's release, so that its namespace and rights, its CRDs and the hosts of its Ingress are looked
+        at. Without it nothing of this is.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      namespace:
+        description: Namespace of the release.
+        type: str
+        required: true
+      release:
+        description: Name of the release.
+        type: str
+        default: orchestrator
+      cluster_wide:
+        description: Whether its controller gets cluster-wide rights.
+        type: bool
+        default: false
+      definitions:
+        description: CRDs that the run will bring. Empty when it brings none.
+        type: list
+        elements: dict
+        default: []
+      take_over:
+        description: Field managers whose CRDs may become ours.
+        type: list
+        elements: str
+        default: [helm]
+      hosts:
+        description: Hosts of its Ingress. An empty text is the rule for every host.
+        type: list
+        elements: str
+        default: []
   pod_security:
     description: Strictest Pod Security level that our pods satisfy.
     type: str
@@ -97,6 +131,31 @@ options:
         description: The chart's appVersion the release shall have. Empty is not compared.
         type: str
         default: ""
+      drift:
+        description: Whether to compare the objects of the recorded manifest with the live ones. Secrets are left out.
+        type: bool
+        default: false
+        version_added: 0.2.0
+      recover_variable:
+        description: Variable that lets the run delete an unfinished record, for the message.
+        type: str
+        default: discord_monitor_recover
+        version_added: 0.2.0
+      rollback:
+        description: Whether to look for the revision to go back to, and for fields in use that its CRDs do not know.
+        type: bool
+        default: false
+        version_added: 0.2.0
+      rollback_revision:
+        description: The revision to go back to. V(0) is the newest that stood before the present one.
+        type: int
+        default: 0
+        version_added: 0.2.0
+      rollback_lossy:
+        description: Whether fields in use that its CRDs do not know are no problem.
+        type: bool
+        default: false
+        version_added: 0.2.0
   expected_secrets:
     description: Secrets that have to exist already, because the user gave no value for them.
     type: list
@@ -228,7 +287,10 @@ namespaces:
 releases:
   description:
     - For each release its latest record. C(status) is empty when there is none.
-    - C(differences) names the values and chart fields that an upgrade would change, without their contents.
+    - C(differences) names the values and chart fields that an upgrade would change, without their contents, C(drift)
+      the objects and fields that are not as recorded.
+    - C(current) says that it is deployed and that neither of them names anything.
+    - C(rollback) is the revision to go back to, V(0) when there is none or it was not asked for.
   returned: always
   type: list
   elements: dict
@@ -240,6 +302,9 @@ releases:
       secret: sh.helm.release.v1.discord-monitor.v2
       unfinished: false
       differences: [polling.interval]
+      drift: [Deployment discord-monitor (spec.replicas)]
+      current: false
+      rollback: 0
 secrets_to_write:
   description: >-
     Namespace and name of each of O(wanted_secrets) that is not there, differs, or could not be read; and whether it is
@@ -265,6 +330,15 @@ import ansible_collections.orchestrator.platform.plugins.module_utils._preflight
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import HASTY, Cluster
+from ansible_collections.orchestrator.platform.plugins.module_utils._crds import (
+    CRDS_PATH,
+    crds_of_record,
+    judge_crd,
+    name_of,
+    objects_path,
+    unknown_fields,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._drift import drift_of, path_of, recorded_objects
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
     ApiError,
     ClusterError,
@@ -277,7 +351,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._kubeconfig 
     kubeconfig_path,
 )
 
-FAMILIES = ["permissions", "namespaces", "headroom", "releases", "secrets"]
+FAMILIES = ["permissions", "namespaces", "headroom", "releases", "secrets", "orchestrator"]
 THREADS = 8  # reviews in flight; arbitrary, a client of the API server is throttled long after that
 
 
@@ -290,6 +364,19 @@ def argument_spec() -> dict[str, t.Any]:
         "chart_name": {"type": "str", "default": ""},
         "chart_version": {"type": "str", "default": ""},
         "app_version": {"type": "str", "default": ""},
+        "drift": {"type": "bool", "default": False},
+        "recover_variable": {"type": "str", "default": "discord_monitor_recover"},
+        "rollback": {"type": "bool", "default": False},
+        "rollback_revision": {"type": "int", "default": 0},
+        "rollback_lossy": {"type": "bool", "default": False},
+    }
+    orchestrator = {
+        "namespace": {"type": "str", "required": True},
+        "release": {"type": "str", "default": "orchestrator"},
+        "cluster_wide": {"type": "bool", "default": False},
+        "definitions": {"type": "list", "elements": "dict", "default": []},
+        "take_over": {"type": "list", "elements": "str", "default": ["helm"]},
+        "hosts": {"type": "list", "elements": "str", "default": []},
     }
     secret = {
         "namespace": {"type": "str", "required": True},
@@ -312,6 +399,7 @@ def argument_spec() -> dict[str, t.Any]:
         "agent_namespaces": {"type": "list", "elements": "str", "default": []},
         "create_namespaces": {"type": "bool", "default": True},
         "policies": {"type": "list", "elements": "str", "choices": list(judge.POLICY_KINDS), "default": []},
+        "orchestrator": {"type": "dict", "options": orchestrator},
         "pod_security": {"type": "str", "choices": list(judge.POD_SECURITY_LEVELS), "default": "restricted"},
         "label_selectors": {"type": "list", "elements": "str", "default": []},
         "sidecar_resources": {"type": "dict", "default": {}},
@@ -403,7 +491,9 @@ class Preflight:
     def _ask(self) -> None:
         self.cluster = self._connect()
         self._look_at_server()
-        namespaces = [name for name in [self.params["monitor_namespace"], *self.params["agent_namespaces"]] if name]
+        orchestrator = self.params["orchestrator"] or {}
+        named = [self.params["monitor_namespace"], *self.params["agent_namespaces"], orchestrator.get("namespace")]
+        namespaces = [name for name in named if name]
         wanted = set(self.params["checks"])
         if "permissions" in wanted:
             self._look_at_permissions()
@@ -416,6 +506,10 @@ class Preflight:
         if "secrets" in wanted:
             self._each(self._look_at_secret, self.params["expected_secrets"])
             self._each(self._compare_secret, self.params["wanted_secrets"])
+        if "orchestrator" in wanted and orchestrator:
+            self._each(self._look_at_definition, orchestrator["definitions"])
+            self._each(self._look_at_hosts, [orchestrator] if orchestrator["hosts"] else [])
+            self._each(self._look_elsewhere, [orchestrator] if orchestrator["cluster_wide"] else [])
 
     def _connect(self) -> Cluster:
         given = self.params.get("kubeconfig")
@@ -470,12 +564,19 @@ class Preflight:
             self.params["agent_namespaces"],
             create_namespaces=self.params["create_namespaces"],
             policies=self.params["policies"],
+            orchestrator=self._orchestrator(),
         )
         denied: set[judge.Permission] = set()
         if not self._allowed(everything):
             answers = self.cluster.each(self._allowed, needed)
             denied = {one for one, allowed in zip(needed, answers, strict=True) if not allowed}
         self.findings += judge.judge_permissions(needed, denied, self._user() if denied else "")
+
+    def _orchestrator(self) -> judge.OrchestratorRights | None:
+        given = self.params["orchestrator"]
+        if not given:
+            return None
+        return judge.OrchestratorRights(given["namespace"], given["cluster_wide"], bool(given["definitions"]))
 
     def _allowed(self, permission: judge.Permission) -> bool:
         try:
@@ -549,18 +650,67 @@ class Preflight:
         name, namespace = wanted["name"], wanted["namespace"]
         path = f"/api/v1/namespaces/{namespace}/secrets"
         listed = self._items(path, metadata_only=True, labelSelector=f"owner=helm,name={name}")
-        record = judge.latest_record(listed)
+        records = judge.release_records(listed)
+        record = records[0] if records else None
         row: dict[str, t.Any] = {"name": name, "namespace": namespace, "status": "", "revision": 0, "secret": ""}
         row["unfinished"] = record is not None and record["status"] in judge.UNFINISHED_STATUSES
-        row["differences"] = []
+        row.update(differences=[], drift=[], rollback=0)
         if record:
             row.update(status=record["status"], revision=record["revision"], secret=record["secret"])
-            if wanted.get("values") is not None:
-                live = self._find(f"{path}/{record['secret']}") or {}
-                opened = judge.decode_record(live.get("data", {}).get("release", ""))
-                row["differences"] = judge.release_differences(opened, wanted)
+            if wanted.get("values") is not None or wanted["drift"]:
+                opened = self._record(namespace, record)
+                if wanted.get("values") is not None:
+                    row["differences"] = judge.release_differences(opened, wanted)
+                row["drift"] = self._drift(opened, namespace) if wanted["drift"] else []
+        row["current"] = row["status"] == "deployed" and not row["differences"] and not row["drift"]
         self.facts["releases"].append(row)
-        self.findings.append(judge.judge_release(name, namespace, record))
+        self.findings.append(judge.judge_release(name, namespace, record, wanted["recover_variable"]))
+        if wanted["rollback"]:
+            self._look_at_rollback(wanted, records, row)
+
+    def _record(self, namespace: str, record: dict[str, t.Any]) -> dict[str, t.Any]:
+        live = self._find(f"/api/v1/namespaces/{namespace}/secrets/{record['secret']}") or {}
+        return judge.decode_record(live.get("data", {}).get("release", ""))
+
+    def _drift(self, record: dict[str, t.Any], namespace: str) -> list[str]:
+        recorded = recorded_objects(record)
+        live = self.cluster.each(lambda obj: self._find(path_of(obj, namespace)), recorded)
+        found = [drift_of(*row) for row in zip(recorded, live, strict=True)]
+        return [text for text in found if text]
+
+    def _look_at_rollback(
+        self, wanted: dict[str, t.Any], records: list[dict[str, t.Any]], row: dict[str, t.Any]
+    ) -> None:
+        told, target = judge.judge_rollback(wanted["name"], wanted["namespace"], records, wanted["rollback_revision"])
+        self.findings.append(told)
+        if target is None:
+            return
+        row["rollback"] = target["revision"]
+        lost: dict[str, list[str]] = {}
+        for definition in crds_of_record(self._record(wanted["namespace"], target)):
+            kind = definition["spec"]["names"]["kind"]
+            for obj in self._items(objects_path(definition)):
+                paths = unknown_fields(definition, obj)
+                if paths:
+                    lost[f"{kind} {obj['metadata']['namespace']}/{obj['metadata']['name']}"] = paths
+        if not wanted["rollback_lossy"]:
+            self.findings.append(judge.judge_lost_fields(target["revision"], lost))
+
+    def _look_at_definition(self, definition: dict[str, t.Any]) -> None:
+        live = self._find(f"{CRDS_PATH}/{name_of(definition)}")
+        verdict = judge_crd(definition, live, self.params["orchestrator"]["take_over"])
+        self.findings.append(judge.judge_definition(definition, verdict.message if verdict.refused else ""))
+
+    def _look_at_hosts(self, orchestrator: dict[str, t.Any]) -> None:
+        ingresses = self._items("/apis/networking.k8s.io/v1/ingresses")
+        place = orchestrator["release"], orchestrator["namespace"]
+        self.findings += [judge.judge_ingress_host(host, ingresses, *place) for host in orchestrator["hosts"]]
+
+    def _look_elsewhere(self, orchestrator: dict[str, t.Any]) -> None:
+        name, namespace = orchestrator["release"], orchestrator["namespace"]
+        listed = self._items("/api/v1/secrets", metadata_only=True, labelSelector=f"owner=helm,name={name}")
+        others = sorted({item["metadata"]["namespace"] for item in listed} - {namespace})
+        self.findings.append(judge.judge_elsewhere(name, namespace, others, cluster_wide=orchestrator["cluster_wide"]))
 
     def _look_at_secret(self, row: dict[str, t.Any]) -> None:
         live = self._find(f"/api/v1/namespaces/{row['namespace']}/secrets/{row['name']}")

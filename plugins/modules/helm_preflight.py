@@ -36,6 +36,10 @@ options:
     description: Name of the release to render.
     type: str
     default: release
+  namespace:
+    description: Namespace of the release to render. Without it Helm's own default.
+    type: str
+    version_added: 0.2.0
   values:
     description: Values for the chart. They go to Helm's standard input, not into its arguments.
     type: dict

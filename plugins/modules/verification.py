@@ -149,6 +149,26 @@ options:
     type: list
     elements: str
     default: []
+  orchestrator_namespace:
+    description: Namespace of the orchestrator. Empty looks at no orchestrator.
+    type: str
+    default: ""
+    version_added: 0.2.0
+  orchestrator_release:
+    description: Name of its Helm release.
+    type: str
+    default: orchestrator
+    version_added: 0.2.0
+  orchestrator_fullname:
+    description: Name of its objects. Without it the name that the chart gives them for O(orchestrator_release).
+    type: str
+    version_added: 0.2.0
+  orchestrator_crds:
+    description: The CRDs as they are to be in the cluster, as read from their files. Empty looks at none.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.2.0
   targets:
     description:
       - The runs of module M(orchestrator.platform.sidecar), in their order, where there is more than one. What an entry
@@ -507,6 +527,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import (
     Allowed,
     Expectation,
+    Orchestrator,
     Target,
     parse_secrets,
 )
@@ -566,6 +587,10 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "target_kinds": {"type": "list", "elements": "str", "choices": list(PATCHABLE), "default": ["Deployment"]},
     "target_names": {"type": "list", "elements": "str", "default": []},
     "target_label_selectors": {"type": "list", "elements": "str", "default": []},
+    "orchestrator_namespace": {"type": "str", "default": ""},
+    "orchestrator_release": {"type": "str", "default": "orchestrator"},
+    "orchestrator_fullname": {"type": "str"},
+    "orchestrator_crds": {"type": "list", "elements": "dict", "default": []},
     "targets": {
         "type": "list",
         "elements": "dict",
@@ -621,6 +646,7 @@ def expectation(params: dict[str, Json]) -> Expectation:
     check_namespaces(agents, "targets[].namespaces")
     secrets = parse_secrets(params["secrets"])
     check_namespaces([item.namespace for item in secrets], "secrets[].namespace")
+    check_namespaces([name for name in [params["orchestrator_namespace"]] if name], "orchestrator_namespace")
     release = params["release"]
     fullname = chart_fullname(release)
     return Expectation(
@@ -639,6 +665,20 @@ def expectation(params: dict[str, Json]) -> Expectation:
         targets=targets,
         watcher_resources=params["watcher_resources"] or {},
         rbac_allowed=tuple(Allowed(item["subject"], tuple(item["checks"])) for item in params["rbac_allowed"]),
+        orchestrator=expected_orchestrator(params),
+    )
+
+
+def expected_orchestrator(params: dict[str, Json]) -> Orchestrator | None:
+    """What the options say about the orchestrator; None where no namespace is named."""
+    if not params["orchestrator_namespace"]:
+        return None
+    release = params["orchestrator_release"]
+    return Orchestrator(
+        namespace=params["orchestrator_namespace"],
+        release=release,
+        fullname=params["orchestrator_fullname"] or chart_fullname(release, chart="orchestrator"),
+        definitions=tuple(params["orchestrator_crds"]),
     )
 
 
@@ -682,6 +722,7 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
         runtime_scope=params["runtime_scope"],
         rules=tuple(map(as_check, rules)),
     )
+    refuse_homeless(params, checks)
     if check_mode:
         checks = without_acting(checks)
     view = picture(params, cluster, checks, rules)
@@ -709,6 +750,16 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
         result["failed"] = True
         result["msg"] = f"{show_counts(report.summary)}. First: {first}. {worst['hint']}"
     return result
+
+
+def refuse_homeless(params: dict[str, Json], checks: tuple[Check, ...]) -> None:
+    """Raises PlatformError for a named check of an orchestrator that is not named: it would pass by not running."""
+    named = [item.id for item in checks if item.scope == "orchestrator" and item.id in params["checks"]]
+    if named and not params["orchestrator_namespace"]:
+        raise PlatformError(
+            f"checks: {', '.join(named)} looks at the orchestrator: name its namespace in orchestrator_namespace, or "
+            "leave the check out."
+        )
 
 
 def picture(params: dict[str, Json], cluster: Cluster, checks: tuple[Check, ...], rules: list[Rule]) -> View:

@@ -220,6 +220,30 @@ def test_demo_node_port():
     assert "nodePort" not in r.template(r.DEMO).one("Service")["spec"]["ports"][0]
 
 
+def test_demo_forge_is_off_until_asked_for():
+    """Issue 8.6: only who runs the orchestrator needs it."""
+    assert not [o for o in r.template(r.DEMO).objects if "forge" in o["metadata"]["name"]]
+
+
+def test_demo_forge():
+    """Issue 8.6: port 22 outside and none below 1024 inside, so that it needs no right; other keys are another pod."""
+    rendering = r.template(r.DEMO, case="forge", release="forge")
+    ports = {port["name"]: (port["port"], port["targetPort"]) for port in rendering.one("Service")["spec"]["ports"]}
+    assert ports == {"http": (8082, "http"), "ssh": (22, "ssh")}
+    template = rendering.one("Deployment")["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"http": 8082, "ssh": 2222}
+    assert container["image"].startswith("platform-forge:")
+    more = r.template(r.DEMO, {"forge": {"authorizedKeys": ["ssh-ed25519 AAAA other"]}}, case="forge", release="forge")
+    assert more.one("ConfigMap")["data"]["authorized_keys"] == "ssh-ed25519 AAAA other\n"
+    assert more.one("Deployment")["spec"]["template"]["metadata"]["annotations"] != template["metadata"]["annotations"]
+    url = {"forge": {"publicUrl": ""}}
+    env = r.template(r.DEMO, url, case="forge", release="forge").one("Deployment")["spec"]["template"]["spec"][
+        "containers"
+    ][0]["env"]
+    assert {"name": "PUBLIC_URL", "value": "http://forge.test.svc:8082"} in env
+
+
 @pytest.mark.parametrize(
     ("release", "names"),
     [

@@ -83,6 +83,40 @@ def test_own_rules_take_the_place_of_the_profile():
     assert render({"rbac": {"rules": own}}).one("Role")["rules"] == own
 
 
+def test_the_snippet_of_another_namespace():
+    """Issue 8.3: that one ConfigMap can be read there and nothing else; without a snippet, or with one at home, no such role."""
+    found = [o for o in render(case="sidecar").objects if o["metadata"].get("namespace") == "monitor"]
+    assert [o["kind"] for o in found] == ["Role", "RoleBinding"]
+    rule = {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": ["discord-monitor-snippet"],
+        "verbs": ["get"],
+    }
+    assert found[0]["rules"] == [rule]
+    assert found[1]["roleRef"]["name"] == found[0]["metadata"]["name"] == "test-orchestrator-snippet"
+    assert found[1]["subjects"][0]["namespace"] == "test"
+    for values in (
+        {},
+        {"sidecar": {"snippetConfigMap": "s"}},
+        {"sidecar": {"snippetConfigMap": "s", "namespace": "test"}},
+    ):
+        assert len([o for o in render(values).objects if o["kind"] == "Role"]) == 1
+
+
+def test_the_token_of_the_api():
+    """OR-A57: as a file, from a Secret that may come later; without a name there is neither file nor variable."""
+    spec = render(case="sidecar").one("Deployment")["spec"]["template"]["spec"]
+    [volume] = [v for v in spec["volumes"] if v["name"] == "api-token"]
+    assert volume["secret"] == {
+        "secretName": "orchestrator-api",
+        "optional": True,
+        "items": [{"key": "token", "path": "token"}],
+    }
+    assert {"name": "API_TOKEN_FILE", "value": "/api-token/token"} in spec["containers"][0]["env"]
+    assert "api-token" not in json.dumps(render().one("Deployment"))
+
+
 @pytest.mark.parametrize(
     ("case", "created", "used"),
     [

@@ -45,6 +45,7 @@ REFUSED_BY_SCHEMA = [
     ("cleanup.completedJobDelayMinutes", -1),
     ("serviceAccount.name", "Capital"),
     ("service.type", "ExternalName"),
+    ("service.nodePort", 70000),
     ("service.targetPort", 70000),
     ("service.portName", "longer-than-fifteen"),  # OR-A26
     ("service.portName", "8080"),

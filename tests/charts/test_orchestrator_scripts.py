@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import agent_templates as a
 import pytest
+from job_place import Place
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 
 AGENT = """#!/usr/bin/env bash
 set -eu
 printf '%s\\n' "$@" >"$NOTES/arguments"
+sessions=$HOME/.claude/projects/$(printf '%s' "$PWD" | sed 's/[^A-Za-z0-9]/-/g')
+mkdir -p "$sessions"
+echo '{}' >>"$sessions/11111111-2222.jsonl"
 cat >"$NOTES/prompt"
 cp -R . "$NOTES/work"
 mkdir -p src .taskmaster/docs/task-7
@@ -36,91 +39,12 @@ printf '%s\\n' "$*" >>"$NOTES/gh"
 """
 
 
-# What an agent's image has besides the agent's CLI and gh; a claude or gh of this machine must not be found.
-IMAGE = [
-    "bash",
-    "basename",
-    "cat",
-    "cp",
-    "date",
-    "dirname",
-    "env",
-    "git",
-    "grep",
-    "install",
-    "mkdir",
-    "mktemp",
-    "python3",
-    "rm",
-    "sed",
-]
-
-
-class Place:
-    """One pretended job: a workspace, the two repositories, programs on PATH, and notes of what was called."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.workspace, self.notes, self.programs = (folder / name for name in ("workspace", "notes", "bin"))
-        for made in (self.workspace / ".ssh", self.notes, self.programs, folder / "home"):
-            made.mkdir(parents=True)
-        for name in IMAGE:
-            (self.programs / name).symlink_to(shutil.which(name) or f"/{name}-is-not-installed")
-        (self.workspace / ".ssh" / "id_ed25519").write_text("no key\n", encoding="utf-8")
-        self.program("claude", AGENT)
-        self.program("gh", GH)
-
-    def program(self, name: str, text: str) -> None:
-        (self.programs / name).write_text(text, encoding="utf-8")
-        (self.programs / name).chmod(0o755)
-
-    def env(self, **more: str) -> dict[str, str]:
-        return {
-            "PATH": str(self.programs), "HOME": str(self.folder / "home"), "NOTES": str(self.notes),
-            "WORKSPACE": str(self.workspace), "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
-            "MANAGED_SETTINGS": str(self.folder / "managed.json"), **more,
-        }  # fmt: skip
-
-    def git(self, *argv: str, cwd: Path) -> str:
-        identity = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main")
-        done = subprocess.run(
-            ["git", *identity, *argv], cwd=cwd, env=self.env(), capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    def repository(self, name: str, files: dict[str, str]) -> str:
-        """Address of a new bare repository with these files on main."""
-        bare, clone = self.folder / f"{name}.git", self.folder / f"{name}-seed"
-        self.git("init", "--quiet", "--bare", str(bare), cwd=self.folder)
-        self.git("clone", "--quiet", str(bare), str(clone), cwd=self.folder)
-        for path, text in files.items():
-            (clone / path).parent.mkdir(parents=True, exist_ok=True)
-            (clone / path).write_text(text, encoding="utf-8")
-        self.git("add", "--all", cwd=clone)
-        self.git("commit", "--quiet", "--message=seed", cwd=clone)
-        self.git("push", "--quiet", "origin", "HEAD:main", cwd=clone)
-        return f"file://{bare}"
-
-    def run(self, kind: str, values: dict[str, object], **env: str) -> subprocess.CompletedProcess[str]:
-        files = self.folder / f"files-{len(list(self.folder.glob('files-*')))}"
-        a.task_files(files, kind, a.FULL | values)
-        return subprocess.run(
-            ["bash", str(files / "container.sh")],
-            env=self.env(TASK_FILES=str(files), **env),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-    def noted(self, name: str) -> str:
-        file = self.notes / name
-        return file.read_text(encoding="utf-8") if file.exists() else ""
-
-
 @pytest.fixture
 def place(tmp_path) -> Place:
-    return Place(tmp_path)
+    made = Place(tmp_path)
+    made.program("claude", AGENT)
+    made.program("gh", GH)
+    return made
 
 
 @pytest.fixture
@@ -152,7 +76,8 @@ def test_a_code_run(place, code):
     assert done.returncode == 0, done.stderr
     arguments = place.noted("arguments").split("\n")
     assert arguments[:6] == ["--print", "--output-format", "stream-json", "--verbose", "--model", a.FULL["model"]]
-    assert "--continue" in arguments
+    assert "--continue" not in arguments, "there is nothing yet to continue"
+    assert "there is no former session of task 7 to continue: a new one begins" in done.stdout
     assert place.noted("prompt").startswith("Do it.\n")
     assert place.noted("prompt").endswith("Tests fail:\n'x' < \"y\"\n")
     assert files_of(place, code["repository_url"], BRANCH) == {

@@ -206,7 +206,14 @@ def test_older_kubernetes_is_refused(kubernetes):
 
 @pytest.mark.parametrize(
     "values",
-    [{"agent": {"pace": 1}}, {"deployment": {"ownVolume": "all"}}, {"fakeDiscord": {"service": {"nodePort": 80}}}],
+    [
+        {"agent": {"pace": 1}},
+        {"deployment": {"ownVolume": "all"}},
+        {"fakeDiscord": {"service": {"nodePort": 80}}},
+        {"forge": {"authorizedKeys": ["ssh-ed25519 A\nssh-ed25519 B"]}},
+        {"forge": {"service": {"port": 22}}},
+        {"forge": {"tokenSha256": "secret"}},
+    ],
 )
 def test_demo_refuses_wrong_values(values):
     """The chart demo has a closed schema, too."""

@@ -18,6 +18,7 @@ GROUPS = {
     "images.watcher", "images.bot", "images.inputBridge", "bot.networkPolicy", "fakeDiscord.service",
     "securityContext.capabilities.drop", "image", "agent.image", "agent.permissions", "agent.telemetry", "serviceAccount",
     "service", "healthCheck.livenessProbe", "healthCheck.readinessProbe", "healthCheck", "networkPolicy", "rbac", "securityContext.seccompProfile.type", "bot.podSecurityContext.seccompProfile.type",
+    "agent.podSecurityContext.seccompProfile.type",
 }  # fmt: skip
 KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z][\w./-]*):(?P<rest>.*)$")
 

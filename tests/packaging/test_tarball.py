@@ -77,10 +77,12 @@ def test_state_and_secrets_stay_at_home(names, word):
 @pytest.mark.parametrize("needed", [
     "charts/discord-monitor/Chart.yaml", "charts/discord-monitor/values.schema.json", "charts/demo/Chart.yaml",
     "charts/orchestrator/crds/coderun-crd.yaml", "charts/orchestrator/claude-templates/code/hooks/stop-code-pr-creation.sh.hbs",
-    "playbooks/site.yml", "playbooks/demo.yml", "playbooks/uninstall.yml", "playbooks/verify.yml", "playbooks/support.yml", "playbooks/agent_secrets.yml",
+    "playbooks/site.yml", "playbooks/demo.yml", "playbooks/uninstall.yml", "playbooks/verify.yml", "playbooks/support.yml", "playbooks/agent_secrets.yml", "playbooks/rollback.yml",
+    "playbooks/backup.yml", "playbooks/restore.yml", "playbooks/migrate.yml",
     "requirements/runtime.txt", "requirements/collections.yml", "docs/report.schema.json",
-    "roles/kind_cluster/meta/argument_specs.yml", "runtime/Dockerfile", "tools/toolbox",
-    "tools/go/kubernetes-1.36/go.sum", "plugins/modules/sidecar.py",
+    "roles/kind_cluster/meta/argument_specs.yml", "runtime/Dockerfile", "runtime/requirements.txt",
+    "runtime/bin/orchestrator", "runtime/src/orchestrator/reconcile.py", "docs/controller.md", "tools/toolbox",
+    "tools/go/kubernetes-1.36/go.sum", "plugins/modules/sidecar.py", "plugins/modules/crds.py", "roles/orchestrator/meta/argument_specs.yml",
 ])  # fmt: skip
 def test_an_installation_is_whole(names, needed):
     """Charts, programs and tools travel: the demo works from an installed collection too."""

@@ -27,9 +27,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snippet imp
 from .loopback import Server
 
 # A slow machine is no failure: without this hypothesis fails an example that takes longer than 200 ms.
-hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -14,7 +14,10 @@ import time
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import PAGE
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import UnreachableError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
+    PlatformError,
+    UnreachableError,
+)
 from ansible_collections.orchestrator.platform.plugins.modules.verification import ARGUMENT_SPEC, run
 
 from .loopback import Server, cluster_at
@@ -153,6 +156,16 @@ def test_a_server_in_another_time_is_found(api, ahead_s, verdict):
     """Clock skew, from the date of a real answer to the finding."""
     api.ahead_s = ahead_s
     assert verdicts(verified(api), "preflight/clock-skew") == {verdict}
+
+
+def test_a_named_check_of_an_orchestrator_that_is_not_named_is_refused(api):
+    """Issue 5.1: nothing would be looked at, and the run would pass."""
+    wanted = {"families": [], "checks": ["chart/orchestrator-released"]}
+    with pytest.raises(
+        PlatformError, match="chart/orchestrator-released looks at the orchestrator: name its namespace"
+    ):
+        verified(api, **wanted)
+    assert verified(api, **wanted, orchestrator_namespace="monitor")["findings"] != []
 
 
 def test_a_missing_crd_is_a_skip_with_the_reason(api):

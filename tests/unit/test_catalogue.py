@@ -30,12 +30,14 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     ALWAYS_READ,
     CLUSTER_RESOURCES,
+    NAMED_RESOURCES,
     RESOURCES,
     View,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = {"version", "nodes", "health", "metrics", "usage", "delivery", "reviews", "permissions", "inside"}
+EXTRAS |= {"orchestrator-health", "orchestrator-rights"}
 
 
 def test_manual_page_equals_the_code():
@@ -47,7 +49,7 @@ def test_manual_page_equals_the_code():
 def test_check_is_described(check: Check):
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*/[a-z]+(-[a-z]+)*", check.id)
     assert check.severity in SEVERITIES
-    assert set(check.needs) <= set(RESOURCES) | set(CLUSTER_RESOURCES) | EXTRAS
+    assert set(check.needs) <= set(RESOURCES) | set(CLUSTER_RESOURCES) | set(NAMED_RESOURCES) | EXTRAS
     assert not check.title.endswith(".")
     assert check.mend.endswith(".")
     assert f"\n## {check.id}\n" in manual()

@@ -419,7 +419,7 @@ def test_healthy_picture_passes_every_check(snapshot, expect):
     bad = [item for item in findings if item["verdict"] != "pass"]
     assert bad == []
     assert complete
-    assert {item["id"] for item in findings} == {check.id for check in CHECKS}
+    assert {item["id"] for item in findings} == {check.id for check in CHECKS if check.scope != "orchestrator"}
 
 
 @pytest.mark.parametrize(("check_id", "case", "broken"), CASES, ids=[f"{c[0]}: {c[1]}" for c in CASES])
@@ -446,7 +446,9 @@ def test_account_that_may_do_everything_is_found_by_the_whole_family(snapshot, e
 def test_every_check_has_a_negative_case():
     """A check that nothing can make fail proves nothing."""
     elsewhere = {"injection/template-current", "rbac/wildcard"}
-    assert {check.id for check in CHECKS} == {case[0] for case in CASES} | elsewhere
+    # The orchestrator's stand in test_checks_orchestrator.py.
+    here = {check.id for check in CHECKS if check.scope != "orchestrator"}
+    assert here == {case[0] for case in CASES} | elsewhere
 
 
 @pytest.mark.parametrize("broken", [case[2] for case in CASES], ids=[f"{c[0]}: {c[1]}" for c in CASES])

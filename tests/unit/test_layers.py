@@ -16,17 +16,18 @@ PREFIX = "ansible_collections.orchestrator.platform.plugins.module_utils."
 PURE = [
     "_errors", "_versions", "_chart_names", "_names", "_quantities", "_workloads", "_redact", "_plain_text", "_fields", "_merge", "_snippet",
     "_rollout", "_outcomes", "_overrides", "_mounting", "_pod_security", "_jobs", "_sidecar", "_inspection", "_yaml",
-    "_manifests", "_secret_paths", "_node_ways", "_expectation", "_rbac", "_snapshot", "_findings", "_preflight", "_entries", "_kinds", "_rules",
-    "_suppressions", "_checks_preflight", "_checks_chart", "_checks_runtime", "_checks_resources", "_checks_secrets",
-    "_values", "_checks_values",
+    "_manifests", "_secret_paths", "_node_ways", "_expectation", "_rbac", "_snapshot", "_findings", "_preflight", "_entries",
+    "_kinds", "_rules", "_suppressions", "_drift", "_crds", "_checks_preflight", "_checks_chart", "_checks_orchestrator",
+    "_checks_runtime", "_checks_resources", "_checks_secrets", "_values", "_checks_values",
     "_checks_rbac", "_fault_table", "_faults", "_fault_scripts", "_catalogue", "_matrix", "_measures", "_report",
     "_report_page", "_report_html", "_judge", "_bundle", "_batches", "_ssh_keys", "_secret_forms", "_secret_wanted",
-    "_secret_plan",
+    "_secret_plan", "_backup", "_backup_files", "_restore", "_adoption", "_outage",
 ]  # fmt: skip
 TRANSPORT = [
-    "_kubeconfig", "_api_client", "_unreachable", "_cluster", "_waiting", "_collect", "_extra_lists", "_report_files", "_bundle_collect", "_archive",
-    "_applying", "_selection", "_injection", "_survey", "_drill", "_drill_faults", "_drill_plan",
-    "_secret_sources", "_secret_writing",
+    "_kubeconfig", "_api_client", "_unreachable", "_cluster", "_waiting", "_collect", "_extra_lists", "_report_files",
+    "_bundle_collect", "_archive", "_applying", "_selection", "_injection", "_survey", "_drill", "_drill_faults",
+    "_drill_plan", "_crds_work", "_secret_sources", "_secret_writing", "_vault", "_backing_up",
+    "_restoring", "_adopting",
 ]  # fmt: skip
 ORDER = [*PURE, *TRANSPORT]
 # What would make a pure file talk to somebody.

@@ -12,7 +12,18 @@ from ansible_collections.orchestrator.platform.plugins.filter.chart_fullname imp
 from jinja2.nativetypes import NativeEnvironment
 
 # The role kind_cluster computes some defaults from the machine, so its spec cannot hold their values.
-NAMES = ("discord_monitor", "preflight", "secrets", "sidecar", "support", "verify")
+NAMES = (
+    "backup",
+    "discord_monitor",
+    "migrate",
+    "orchestrator",
+    "preflight",
+    "release",
+    "secrets",
+    "sidecar",
+    "support",
+    "verify",
+)
 ROLES = [Path(__file__).parents[2] / "roles" / name for name in NAMES]
 SECRET_OPTIONS = {
     "secrets_agents",
@@ -20,6 +31,8 @@ SECRET_OPTIONS = {
     "secrets_bot_api_token",
     "secrets_webhook_url",
     "secrets_webhook_urls",
+    "secrets_api_key",
+    "secrets_rest_token",
 }
 
 

@@ -287,12 +287,16 @@ def named(name: str) -> dict:
 
 
 def test_another_kind_is_listed_once_a_namespace(view):
-    base = "/apis/networking.k8s.io/v1/namespaces"  # of Ingress, which no check of ours reads
-    lists = Lists({f"{base}/monitor/ingresses": [named("deny")]})
-    made = [rule(kind="Ingress"), rule(kind="Ingress", id="user/b"), rule(kind="Pod", id="user/c")]
+    base = "/apis/policy/v1/namespaces"  # of PodDisruptionBudget, which no check of ours reads
+    lists = Lists({f"{base}/monitor/poddisruptionbudgets": [named("deny")]})
+    made = [
+        rule(kind="PodDisruptionBudget"),
+        rule(kind="PodDisruptionBudget", id="user/b"),
+        rule(kind="Pod", id="user/c"),
+    ]
     collect_extra(lists, view, [item.listing for item in made])
-    assert sorted(lists.asked) == [f"{base}/agents/ingresses", f"{base}/monitor/ingresses"]
-    verdicts, complete = judged(view, kind="Ingress", **{"assert": "kind == 'Ingress'"})
+    assert sorted(lists.asked) == [f"{base}/agents/poddisruptionbudgets", f"{base}/monitor/poddisruptionbudgets"]
+    verdicts, complete = judged(view, kind="PodDisruptionBudget", **{"assert": "kind == 'PodDisruptionBudget'"})
     assert (verdicts, complete) == ([("pass", "deny", ""), ("skip", "agents", "")], False)
 
 

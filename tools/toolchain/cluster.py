@@ -15,6 +15,7 @@ from typing import Any
 
 from .capabilities import may_use_resources
 from .cluster_config import (
+    OPEN_CLAIMS,
     OWNER_LABEL,
     ClusterSpec,
     Host,
@@ -296,6 +297,9 @@ def _create(spec: ClusterSpec, kind: Kind, steps: Steps) -> None:
                 timeout_s=CREATE_TIMEOUT_S,
             )
         with steps.step("cluster_ready", f"Cluster {spec.name}: waiting for its node and for CoreDNS"):
+            if own_image:
+                failure = f"The node of {spec.name} cannot be told to open the folders of claims: see its log."
+                kind.docker.run("exec", kind.node, "sh", "-c", OPEN_CLAIMS, steps=steps, failure=failure)
             write_private(spec.kubeconfig, kind.kubeconfig_text() or "")
             if not kind.is_healthy(spec.kubeconfig, timeout_s=spec.wait_s):
                 raise ToolboxError(

@@ -18,6 +18,35 @@ OWNER_LABEL = "orchestrator.platform/owner"
 NAME_PATTERN = re.compile(
     r"[a-z0-9][a-z0-9.-]{0,40}"
 )  # kind's alphabet; the node's name must fit a label, 63 characters
+# Where Kubernetes' own provisioner for tests puts claims; the path is fixed in its code.
+CLAIMS = "/tmp/hostpath_pv"  # noqa: S108
+# The node's /tmp is in memory and runs no programs: they lie here, and the path above leads here after each boot.
+KEPT_CLAIMS = "/var/claims"
+# It makes a claim's folder with mode 0750 for root, and nobody ever gives it to the pod's group: a program without root
+# could not write. Folders are opened as they come; the second look is for one that came during the first.
+OPEN_CLAIMS = f"""\
+set -e
+echo 'L {CLAIMS} - - - - {KEPT_CLAIMS}' >/etc/tmpfiles.d/claims.conf
+systemd-tmpfiles --create /etc/tmpfiles.d/claims.conf
+cat >/etc/systemd/system/claims.service <<'UNIT'
+[Unit]
+StartLimitIntervalSec=0
+[Service]
+Type=oneshot
+ExecStart=find {KEPT_CLAIMS} -mindepth 1 -maxdepth 1 -type d -perm 0750 -exec chmod 0777 {{}} +
+ExecStart=sleep 0.2
+ExecStart=find {KEPT_CLAIMS} -mindepth 1 -maxdepth 1 -type d -perm 0750 -exec chmod 0777 {{}} +
+UNIT
+cat >/etc/systemd/system/claims.path <<'UNIT'
+[Path]
+PathChanged={KEPT_CLAIMS}
+MakeDirectory=yes
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl daemon-reload
+systemctl enable --now --quiet claims.path
+"""
 REFUSES_CGROUP_V1 = (1, 35)  # from here on the kubelet has to be told to start on cgroup v1
 
 
@@ -109,8 +138,12 @@ def kind_config(spec: ClusterSpec, *, host: Host, version: str, own_image: bool)
     `own_image`: built by us, so that it brings its own network configuration.
     """
     networking: dict[str, Any] = {"apiServerAddress": "127.0.0.1"}
+    patches: list[dict[str, Any]] = []
     if own_image:
         networking["disableDefaultCNI"] = True
+        # The controller manager makes the folders of claims: on the node, not in its own container.
+        claims = {"name": "claims", "hostPath": KEPT_CLAIMS, "mountPath": CLAIMS, "pathType": "DirectoryOrCreate"}
+        patches.append({"kind": "ClusterConfiguration", "controllerManager": {"extraVolumes": [claims]}})
     node: dict[str, Any] = {"role": "control-plane", "image": spec.image, "labels": {OWNER_LABEL: spec.name}}
     if spec.ports:
         node["extraPortMappings"] = [
@@ -129,7 +162,9 @@ def kind_config(spec: ClusterSpec, *, host: Host, version: str, own_image: bool)
         "nodes": [node],
     }
     if host.cgroup_v1 and version_numbers(version)[:2] >= REFUSES_CGROUP_V1:
-        config["kubeadmConfigPatches"] = [json.dumps({"kind": "KubeletConfiguration", "failCgroupV1": False})]
+        patches.append({"kind": "KubeletConfiguration", "failCgroupV1": False})
+    if patches:
+        config["kubeadmConfigPatches"] = [json.dumps(patch) for patch in patches]
     if host.withholds_resources:
         # Without the capability no process may lower its oom_score_adj: containerd would fail each sandbox.
         config["containerdConfigPatches"] = ['[plugins."io.containerd.grpc.v1.cri"]\n  restrict_oom_score_adj = true\n']

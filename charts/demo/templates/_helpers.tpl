@@ -46,10 +46,12 @@ securityContext:
 {{- end -}}
 
 {{/* demo.container: image, security and resources of one container of this chart.
-     Context: (dict "context" <chart root> "readOnly" true "resources" <branch>). The caller indents. */}}
+     Context: (dict "context" <chart root> "readOnly" true "resources" <branch> "image" <branch, image when missing>).
+     The caller indents. */}}
 {{- define "demo.container" -}}
 {{- $v := .context.Values -}}
-image: {{ printf "%s:%s" $v.image.repository (default .context.Chart.AppVersion $v.image.tag | toString) | quote }}
+{{- $image := default $v.image .image -}}
+image: {{ printf "%s:%s" $image.repository (default .context.Chart.AppVersion $image.tag | toString) | quote }}
 imagePullPolicy: {{ $v.image.pullPolicy }}
 {{- with .resources }}
 resources:

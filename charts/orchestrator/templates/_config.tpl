@@ -17,7 +17,10 @@
     "job" (dict "activeDeadlineSeconds" (int64 $v.agent.activeDeadlineSeconds))
     "agent" (dict
       "image" (dict "repository" $v.agent.image.repository "tag" (toString $v.agent.image.tag) "pullPolicy" $v.agent.image.pullPolicy)
-      "imagePullSecrets" $pullSecrets)
+      "imagePullSecrets" $pullSecrets
+      "podSecurityContext" (default dict $v.agent.podSecurityContext)
+      "securityContext" (default dict $v.agent.securityContext)
+      "resources" (default dict $v.agent.resources))
     "secrets" (dict
       "apiKeySecretName" (include "orchestrator.secretName" .)
       "apiKeySecretKey" (include "orchestrator.secretKey" .))
@@ -31,6 +34,10 @@
       "otlpProtocol" $t.otlpProtocol
       "logsEndpoint" (default $t.otlpEndpoint $t.logsEndpoint)
       "logsProtocol" $t.logsProtocol)
+    "sidecar" (dict
+      "snippetConfigMap" $v.sidecar.snippetConfigMap
+      "namespace" $v.sidecar.namespace
+      "bridge" $v.sidecar.bridge)
     "storage" $storage
     "cleanup" (dict
       "enabled" $v.cleanup.enabled

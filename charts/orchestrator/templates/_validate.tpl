@@ -44,7 +44,7 @@
 {{- end -}}
 
 {{- define "orchestrator.validateEnv" -}}
-{{- $reserved := list "ANTHROPIC_API_KEY" "KUBERNETES_NAMESPACE" "SERVER_HOST" "SERVER_PORT" "RUST_LOG" "DEFAULT_DOCS_MODEL" "DEFAULT_CODE_MODEL" -}}
+{{- $reserved := list "ANTHROPIC_API_KEY" "KUBERNETES_NAMESPACE" "SERVER_HOST" "SERVER_PORT" "RUST_LOG" "DEFAULT_DOCS_MODEL" "DEFAULT_CODE_MODEL" "API_TOKEN_FILE" -}}
 {{- range .Values.extraEnv -}}
 {{- if has .name $reserved -}}
 {{- fail (printf "orchestrator: extraEnv names %s, which the chart sets: use the value it comes from, or leave it out" .name) -}}

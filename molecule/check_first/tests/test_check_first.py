@@ -15,9 +15,15 @@ testinfra_hosts = ["local://"]
 # Own namespaces, so that the promise holds on a cluster where another scenario ran before.
 FRESH = (
     "--extra-vars",
-    json.dumps({"platform_monitor_namespace": "never-monitor", "platform_agent_namespaces": ["never-agents"]}),
+    json.dumps(
+        {
+            "platform_monitor_namespace": "never-monitor",
+            "platform_agent_namespaces": ["never-agents"],
+            "platform_orchestrator_namespace": "never-orchestrator",
+        }
+    ),
 )
-KINDS = "namespaces,secrets,configmaps,deployments,services,serviceaccounts,clusterroles,clusterrolebindings"
+KINDS = "namespaces,secrets,configmaps,deployments,services,serviceaccounts,clusterroles,clusterrolebindings,crds"
 
 
 def names_and_versions(cluster) -> dict[str, str]:
@@ -51,6 +57,7 @@ def test_it_says_that_something_would_change(dry_run):
 def test_it_names_what_it_would_make(dry_run):
     """Namespaces are among what is announced."""
     assert "never-monitor" in dry_run[0]
+    assert "never-orchestrator" in dry_run[0]
 
 
 def test_it_writes_nothing(dry_run):
@@ -63,3 +70,4 @@ def test_it_shows_no_secret(dry_run, inputs):
     """D6: a diff of a Secret that would be created is the classic leak."""
     assert inputs["secrets_bot_token"] not in dry_run[0]
     assert inputs["secrets_webhook_url"] not in dry_run[0]
+    assert inputs["secrets_api_key"] not in dry_run[0]

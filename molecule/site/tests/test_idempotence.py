@@ -12,7 +12,9 @@ from real_cluster import again, succeeded
 
 testinfra_hosts = ["local://"]
 
-KINDS = "namespaces,secrets,configmaps,deployments,replicasets,pods,services,serviceaccounts,jobs,roles,rolebindings"
+KINDS = (
+    "namespaces,secrets,configmaps,deployments,replicasets,pods,services,serviceaccounts,jobs,roles,rolebindings,crds"
+)
 
 
 def versions(cluster) -> dict[str, str]:

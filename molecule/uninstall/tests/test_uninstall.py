@@ -12,6 +12,8 @@ from real_cluster import again, containers, succeeded
 
 testinfra_hosts = ["local://"]
 
+# Without it CRDs and runs are kept, which scenario orchestrator shows.
+PURGE = ("--extra-vars", '{"orchestrator_purge": true}')
 OURS = "app.kubernetes.io/managed-by=orchestrator.platform"
 
 
@@ -33,7 +35,7 @@ def removal(cluster, inputs):
         "nothing to remove"
     )
     # Namespaces that somebody else made are kept, so only the monitor's own may go.
-    output = again("uninstall", cluster)
+    output = again("uninstall", cluster, *PURGE)
     return namespace, output
 
 
@@ -76,7 +78,7 @@ def test_the_agent_is_as_its_chart_made_it(cluster, removal):
 
 def test_a_second_removal_has_nothing_to_do(cluster, removal):
     """Idempotent, and no error for what is not there."""
-    output = again("uninstall", cluster)
+    output = again("uninstall", cluster, *PURGE)
     recap = succeeded(output)
     assert recap, output[-3000:]
     assert recap[2] == "0", output[-3000:]

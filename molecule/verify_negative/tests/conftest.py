@@ -48,7 +48,9 @@ class Cases:
         rendered = [
             item for item in yaml.safe_load_all((STATE / "verify_negative.yml").read_text(encoding="utf-8")) if item
         ]
-        self.states = {name: State(re.sub("[/#]", "-", name), rendered) for name in CASES}
+        text = (STATE / "verify_negative_orchestrator.yml").read_text(encoding="utf-8")
+        other = [item for item in yaml.safe_load_all(text) if item and "helm.sh/hook" not in str(item["metadata"])]
+        self.states = {name: State(re.sub("[/#]", "-", name), rendered, other) for name in CASES}
 
     def run(self) -> None:
         """Make all states, judge them side by side; those that everybody would see come last, one at a time."""
@@ -102,6 +104,8 @@ class Cases:
             "agent_namespaces": [state.agents],
             **filled(fault.params, state),
         }
+        if state.orchestrator_objects:
+            options["orchestrator_namespace"] = state.orchestrator
         checked = ArgumentSpecValidator(verification.ARGUMENT_SPEC).validate(options)
         assert not checked.error_messages, checked.error_messages
         access = self.maker.limited_user(self.kubeconfig, state.agents) if fault.limited else self.kubeconfig
@@ -113,7 +117,7 @@ class Cases:
         path = f"/api/v1/namespaces/{kept.agents}/secrets/discord-secrets"
         kind = "application/merge-patch+json"
         self._unless_gone("PATCH", path, {"metadata": {"finalizers": None}}, kind=kind)
-        for kind in ("ClusterRole", "ClusterRoleBinding", "Node", "Namespace"):
+        for kind in ("ClusterRole", "ClusterRoleBinding", "Node", "CustomResourceDefinition", "Namespace"):
             for item in self.maker.api.items(states.PATHS[kind], labelSelector=f"{LABEL}=true")[0]:
                 if item["metadata"]["name"].startswith(states.PREFIX + "-"):
                     self._unless_gone("DELETE", f"{states.PATHS[kind]}/{item['metadata']['name']}")

@@ -13,7 +13,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._suppression
 
 import states
 from planted import API_TOKEN, ELSEWHERE, FAULTS, GOOD, UNKNOWN, check_of, expected
-from states import TOKEN, WEBHOOK
+from states import API_KEY, TOKEN, WEBHOOK
 
 testinfra_hosts = ["local://"]
 
@@ -104,6 +104,7 @@ def test_no_result_holds_a_value_of_a_secret(cases):
     assert TOKEN not in text
     assert API_TOKEN not in text
     assert WEBHOOK.rsplit("/", 1)[1] not in text
+    assert API_KEY not in text
 
 
 def test_the_api_server_refuses_a_pod_security_level_that_does_not_exist(cases):

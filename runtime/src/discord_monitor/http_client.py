@@ -41,14 +41,18 @@ class TransportError(Exception):
 class HttpClient:
     """A connection to the host of `base_url`, opened when needed and again after it was lost."""
 
-    def __init__(self, base_url: str, *, read_limit_s: float) -> None:
+    def __init__(
+        self, base_url: str, *, read_limit_s: float, tls: ssl.SSLContext | None = None,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:  # fmt: skip
         parts = urlsplit(base_url)
         self._host = parts.hostname or ""
         self._port = parts.port
         self._read_limit_s = read_limit_s
+        self._max_answer_bytes = max_answer_bytes
         self._connection: http.client.HTTPConnection | None = None
         self._aborted = False
-        self._tls = tls_context() if parts.scheme == "https" else None
+        self._tls = (tls or tls_context()) if parts.scheme == "https" else None
 
     def request(self, method: str, path: str, *, body: bytes | None = None, headers: dict[str, str]) -> Answer:
         """Send and read the whole answer. Raises TransportError; it may have been carried out all the same."""
@@ -58,11 +62,11 @@ class HttpClient:
                 raise TimeoutError  # while it was being opened: what nobody waits for is not sent any more
             connection.request(method, path, body=body, headers={"User-Agent": USER_AGENT, **headers})
             response = connection.getresponse()
-            content = response.read(MAX_ANSWER_BYTES)
+            content = response.read(self._max_answer_bytes)
             answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
         except (OSError, http.client.HTTPException, ValueError) as exc:
             self.close()
-            raise TransportError(_reason(exc)) from None
+            raise TransportError(reason_of(exc)) from None
         if not response.isclosed():
             self.close()
         return answer
@@ -121,7 +125,7 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def _reason(exc: Exception) -> str:
+def reason_of(exc: Exception) -> str:
     """A few words for an exception, without addresses or paths."""
     if isinstance(exc, TimeoutError):
         return "no answer in time"

@@ -20,12 +20,12 @@ class Metric(NamedTuple):
     labels: str = ""
 
 
-def exposition(metrics: list[Metric]) -> bytes:
+def exposition(metrics: list[Metric], *, prefix: str = PREFIX) -> bytes:
     """The page; metrics of one name have to stand together."""
     lines: list[str] = []
     last = ""
     for metric in metrics:
-        name = PREFIX + metric.name
+        name = prefix + metric.name
         if name != last:
             lines += [f"# HELP {name} {metric.text}", f"# TYPE {name} {metric.kind}"]
             last = name

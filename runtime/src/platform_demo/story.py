@@ -9,13 +9,14 @@ under the default filters. So a test knows what has to arrive, and in which orde
 from __future__ import annotations
 
 import random
+import re
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROJECT = "-workspace-demo"
+WORK_FOLDER = "/workspace/demo"
 MODEL = "sample-model-1"
 CYCLE_STEP = 10_000  # ordinals of one cycle begin at a multiple of this
 FAILURE = 'Traceback (most recent call last):\n  File "app.py", line 7, in <module>\nValueError: naïve Ünïcode ✗ input'
@@ -33,17 +34,26 @@ class Line(NamedTuple):
     urgent: bool = False  # an error: may be shown ahead of what was written before it
 
 
+def project_of(work_folder: str) -> str:
+    """Name of the folder below projects/ that holds the transcripts of work done in that folder."""
+    return re.sub(r"[^A-Za-z0-9]", "-", work_folder)
+
+
 class Session:
     """Writes one session's rows; ordinals come from the caller's counter."""
 
-    def __init__(self, rng: random.Random, ordinals: Iterator[int], *, agent: str = "", session_id: str = "") -> None:
+    def __init__(
+        self, rng: random.Random, ordinals: Iterator[int], *, agent: str = "", session_id: str = "",
+        work_folder: str = WORK_FOLDER, branch: str = "main", model: str = MODEL, parent: str | None = None,
+    ) -> None:  # fmt: skip
         self._rng = rng
         self._ordinals = ordinals
         self._agent = agent
+        self._work_folder, self._branch, self._model = work_folder, branch, model
         self.id = session_id or self._uuid()
         below = f"{self.id}/subagents/agent-{agent}.jsonl" if agent else f"{self.id}.jsonl"
-        self.path = f"projects/{PROJECT}/{below}"
-        self._parent: str | None = None
+        self.path = f"projects/{project_of(work_folder)}/{below}"
+        self._parent = parent
         self._message: dict[str, Any] = {}
 
     def marker(self) -> str:
@@ -66,7 +76,7 @@ class Session:
             "id": f"msg_{identity}",
             "type": "message",
             "role": "assistant",
-            "model": MODEL,
+            "model": self._model,
             "usage": usage,
         }
 
@@ -84,7 +94,7 @@ class Session:
         """A tool use whose telling argument holds the marker, and the id its result refers to."""
         marker = self.marker()
         identity = f"toolu_{self._rng.getrandbits(96):024x}"
-        given = {argument: value.format(marker=marker), **more}
+        given = {argument: value.replace("{marker}", marker), **more}
         block = {"type": "tool_use", "id": identity, "name": tool, "input": given}
         return self._said(block, marker, significant=tool in ("Bash", "Write", "Edit"), stop="tool_use"), identity
 
@@ -127,7 +137,7 @@ class Session:
             "isSidechain": bool(self._agent),
             "userType": "external",
         }
-        envelope |= {"cwd": "/workspace/demo", "sessionId": self.id, "version": "2.1.80", "gitBranch": "main"}
+        envelope |= {"cwd": self._work_folder, "sessionId": self.id, "version": "2.1.80", "gitBranch": self._branch}
         if self._agent:
             envelope["agentId"] = self._agent
         self._parent = identity

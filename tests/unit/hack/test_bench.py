@@ -147,7 +147,7 @@ def test_an_unknown_bench_is_refused_with_the_list():
         [sys.executable, ROOT / "bench" / "run.py", "nothing"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "there is no bench nothing: choose from demo, inject, linters, site" in done.stderr
+    assert "there is no bench nothing: choose from demo, inject, linters, orchestrator, site, soak" in done.stderr
 
 
 def test_a_kubeconfig_that_is_none_is_refused(tmp_path):

@@ -40,6 +40,16 @@ def test_our_own_image_brings_its_own_network():
     assert config(own_image=True)["networking"]["disableDefaultCNI"] is True
 
 
+def test_claims_of_our_own_image_lie_on_the_node():
+    """The published images bring a provisioner of their own; ours has the one of Kubernetes, which needs help."""
+    [patch] = [json.loads(patch) for patch in config(own_image=True)["kubeadmConfigPatches"]]
+    [volume] = patch["controllerManager"]["extraVolumes"]
+    assert (volume["hostPath"], volume["mountPath"]) == (cluster_config.KEPT_CLAIMS, cluster_config.CLAIMS)
+    assert f"PathChanged={cluster_config.KEPT_CLAIMS}\n" in cluster_config.OPEN_CLAIMS
+    assert f"L {cluster_config.CLAIMS} - - - - {cluster_config.KEPT_CLAIMS}" in cluster_config.OPEN_CLAIMS
+    assert "-exec chmod 0777 {} +" in cluster_config.OPEN_CLAIMS
+
+
 @pytest.mark.parametrize(("version", "patched"), [("v1.36.3", True), ("v1.35.0", True), ("v1.34.11", False)])
 def test_cgroup_v1_is_allowed_only_where_the_kubelet_knows_the_setting(version, patched):
     patches = [json.loads(patch) for patch in config(OLD, version).get("kubeadmConfigPatches", [])]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,81 @@ def test_context_of_a_good_kubeconfig(tmp_path):
     path.write_text("{current-context: a, contexts: [{name: a}, {name: b}]}", encoding="utf-8")
     assert kubeconfig.check_kubeconfig([str(path)], None) == "a"
     assert kubeconfig.check_kubeconfig([str(path)], "b") == "b"
+
+
+def test_the_orchestrator_needs_rights_of_its_own():
+    """Issue 6, bad input: cluster mode asks for cluster roles, namespaced mode for roles; CRDs only where they are brought."""
+
+    def asked(**options) -> set:
+        wanted = judge.OrchestratorRights("o", **options)
+        needed = judge.permissions_needed("mon", ["a"], create_namespaces=False, orchestrator=wanted)
+        return {(one.resource, one.namespace) for one in needed}
+
+    assert {("roles", "o"), ("customresourcedefinitions", "")} <= asked()
+    assert ("clusterroles", "") not in asked()
+    assert ("clusterroles", "") in asked(cluster_wide=True)
+    assert ("roles", "o") not in asked(cluster_wide=True)
+    assert ("customresourcedefinitions", "") not in asked(crds=False)
+
+
+def records(*statuses: str) -> list[dict]:
+    """Newest first."""
+    return [{"revision": len(statuses) - at, "status": status, "secret": "s"} for at, status in enumerate(statuses)]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "wanted", "target"),
+    [
+        (("deployed", "superseded"), 0, 1),
+        (("failed", "deployed"), 0, 1),
+        (("deployed", "failed", "superseded"), 0, 1),
+        (("deployed", "superseded", "superseded"), 1, 1),
+    ],
+)
+def test_rollback_goes_to_the_newest_revision_that_stood(statuses, wanted, target):
+    """Issue 6.7: unlike helm rollback, which takes the one before, failed or not."""
+    row, found = judge.judge_rollback("r", "n", records(*statuses), wanted)
+    assert (row["verdict"], found["revision"]) == ("pass", target)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "wanted", "says"),
+    [
+        ((), 0, "is not installed"),
+        (("deployed",), 0, "its first: there is no earlier one .* restore a backup"),
+        (("deployed", "superseded"), 7, r"no earlier revision 7\. Name one that Helm has kept \(1\)"),
+        (("deployed", "failed"), 0, "no earlier revision that stood"),
+        (("deployed", "failed"), 1, "never stood: it is failed"),
+    ],
+)
+def test_rollback_that_leads_nowhere_says_so(statuses, wanted, says):
+    """OR-A12: after a first installation there is nothing to go back to."""
+    row, found = judge.judge_rollback("r", "n", records(*statuses), wanted)
+    assert (row["verdict"], found) == ("fail", None)
+    assert re.search(says, judge.sentences([row], "fail")[0])
+
+
+def test_fields_that_would_be_lost_are_named():
+    """With the objects, and cut where there are many."""
+    lost = {f"CodeRun n/r{number}": ["spec.promptModification"] for number in range(7)}
+    row = judge.judge_lost_fields(3, lost)
+    assert "CodeRun n/r0: spec.promptModification" in row["evidence"]
+    assert row["evidence"].endswith("and 2 more.")
+    assert judge.judge_lost_fields(3, {})["verdict"] == "pass"
+
+
+def test_two_releases_of_one_name_meet_only_with_cluster_wide_rights():
+    """Issue 6, bad input; OR-A41."""
+    assert judge.judge_elsewhere("o", "n", ["m"], cluster_wide=False)["verdict"] == "pass"
+    assert judge.judge_elsewhere("o", "n", [], cluster_wide=True)["verdict"] == "pass"
+    assert "installed in namespace m" in judge.judge_elsewhere("o", "n", ["m"], cluster_wide=True)["evidence"]
+
+
+def test_a_host_of_another_ingress_is_taken():
+    """Our own Ingress does not count."""
+    rules = {"rules": [{"host": "o.example.org"}]}
+    other = {"metadata": {"name": "shop", "namespace": "m"}, "spec": rules}
+    ours = {"metadata": {"name": "o", "namespace": "n", "labels": {"app.kubernetes.io/instance": "o"}}, "spec": rules}
+    assert judge.judge_ingress_host("o.example.org", [ours], "o", "n")["verdict"] == "pass"
+    assert "taken by Ingress m/shop" in judge.judge_ingress_host("o.example.org", [ours, other], "o", "n")["evidence"]
+    assert judge.judge_ingress_host("p.example.org", [other], "o", "n")["verdict"] == "pass"

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""The order of a restore's requests, which a real cluster would hide: held controllers, cut-short restores (issue 6.6).
+
+What the API server makes of the requests is shown by the scenario `backup`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._backup import BY_KIND, Scope, chosen
+from ansible_collections.orchestrator.platform.plugins.module_utils._backup_files import Backup
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._restoring import Options, Restorer
+
+SPACE = "orchestrator"
+RUN = {"metadata": {"name": "run", "namespace": SPACE}, "spec": {"taskId": 1}, "status": {"phase": "Succeeded"}}
+SETTINGS = {"metadata": {"name": "settings", "namespace": SPACE}, "data": {"a": "1"}}
+CLAIM = {"metadata": {"name": "workspace-api", "namespace": SPACE}, "spec": {"storageClassName": "x"}}
+OPTIONS = Options(kinds=(), releases=True, replace=True, mapped=False, dry_run=False)
+PATHS = {kind: place.path(SPACE) for kind, place in BY_KIND.items() if place.namespaced}
+
+
+class Api:
+    """Objects by path, and every write in its order; as much of an API server as the order of requests needs."""
+
+    def __init__(self, **objects: list[dict]) -> None:
+        self.store = {f"/api/v1/namespaces/{SPACE}": {"metadata": {"name": SPACE, "uid": "n"}}}
+        for kind, items in objects.items():
+            for item in items:
+                path = BY_KIND[kind].path(SPACE, item["metadata"]["name"])
+                self.store[path] = {**item, "metadata": {"uid": "old", "resourceVersion": "1", **item["metadata"]}}
+        self.writes: list[str] = []
+        self.refuses = ""
+
+    def each(self, function, items):
+        return [function(item) for item in items]
+
+    def find(self, path):
+        return self.store.get(path)
+
+    def get(self, path):
+        return self.store[path]
+
+    def items(self, path, **_params):
+        return [item for key, item in self.store.items() if key.rpartition("/")[0] == path], "1"
+
+    def _note(self, verb, path, *, dry_run):
+        if self.refuses and self.refuses in path:
+            raise ApiError(403, "exceeded quota", {})
+        if not dry_run:
+            self.writes.append(f"{verb} {path.partition(f'namespaces/{SPACE}/')[2]}")
+
+    def create(self, path, body, *, manager, dry_run):
+        self._note("create", path, dry_run=dry_run)
+        made = json.loads(body)
+        made["metadata"] |= {"uid": "new", "resourceVersion": "2"}
+        if not dry_run:
+            self.store[f"{path}/{made['metadata']['name']}"] = made
+        return made
+
+    def replace(self, path, body, *, manager, dry_run):
+        self._note("replace", path, dry_run=dry_run)
+        if not dry_run:
+            self.store[path.removesuffix("/status")] = body
+        return body
+
+    def merge(self, path, body):
+        self._note(f"merge {body['spec']}", path, dry_run=False)
+        self.store[path]["spec"] |= body["spec"]
+
+
+def backup(**objects: list[dict]) -> Backup:
+    found = [(BY_KIND[kind], item) for kind, items in objects.items() for item in items]
+    return Backup(chosen(found, Scope((SPACE,), (), ()), [])[0], [], {})
+
+
+def restored(api: Api, saved: Backup, **options) -> dict[str, str]:
+    rows = Restorer(api, saved, OPTIONS._replace(**options)).run()
+    return {f"{row.kind} {row.name}": row.outcome for row in rows}
+
+
+def test_a_controller_is_held_while_runs_come_back():
+    """Between a run and its status a controller would take finished work for new (OR-A23, OR-360)."""
+    deployment = {"metadata": {"name": "orchestrator", "namespace": SPACE}, "spec": {"replicas": 1}}
+    api = Api(Deployment=[deployment])
+    assert restored(api, backup(CodeRun=[RUN])) == {"CodeRun run": "created"}
+    assert api.writes == [
+        "merge {'replicas': 0} deployments/orchestrator",
+        "create coderuns",
+        "replace coderuns/run/status",
+        "merge {'replicas': 1} deployments/orchestrator",
+    ]
+    assert api.store[f"{PATHS['CodeRun']}/run"]["status"] == {"phase": "Succeeded"}
+
+
+def test_a_controller_goes_on_where_no_run_comes_back():
+    """Nothing is stopped without need, and nothing is written where all is there."""
+    deployment = {"metadata": {"name": "orchestrator", "namespace": SPACE}, "spec": {"replicas": 1}}
+    api = Api(Deployment=[deployment], CodeRun=[RUN])
+    assert restored(api, backup(CodeRun=[RUN], ConfigMap=[SETTINGS])) == {
+        "CodeRun run": "unchanged",
+        "ConfigMap settings": "created",
+    }
+    assert api.writes == ["create configmaps"]
+
+
+def test_a_restore_that_was_cut_short_is_ended_by_the_next():
+    """The run was made, its status was not: the next restore gives it; a status that is there stays as it is."""
+    bare = {key: value for key, value in RUN.items() if key != "status"}
+    api = Api(CodeRun=[bare])
+    assert restored(api, backup(CodeRun=[RUN])) == {"CodeRun run": "replaced"}
+    assert api.writes == ["replace coderuns/run/status"]
+    api = Api(CodeRun=[{**RUN, "status": {"phase": "Failed"}}])
+    assert restored(api, backup(CodeRun=[RUN])) == {"CodeRun run": "unchanged"}
+    assert api.writes == []
+
+
+def test_what_holds_data_is_never_replaced():
+    """A claim that is there and differs, a run that somebody has changed since; settings are replaced unless kept."""
+    claim = {**CLAIM, "spec": {"storageClassName": "y"}}
+    run = {**RUN, "spec": {"taskId": 2}}
+    other = {**SETTINGS, "data": {"a": "2"}}
+    saved = backup(PersistentVolumeClaim=[CLAIM], CodeRun=[RUN], ConfigMap=[SETTINGS])
+    there = {"PersistentVolumeClaim": [claim], "CodeRun": [run], "ConfigMap": [other]}
+    kept = {"PersistentVolumeClaim workspace-api": "kept", "CodeRun run": "kept"}
+    assert restored(Api(**there), saved) == {**kept, "ConfigMap settings": "replaced"}
+    assert restored(Api(**there), saved, replace=False) == {**kept, "ConfigMap settings": "kept"}
+
+
+def test_one_refusal_stops_all():
+    """Nothing half done: the dry run of the last object comes before the first write."""
+    api = Api()
+    api.refuses = "coderuns"
+    with pytest.raises(PlatformError, match=r"CodeRun orchestrator/run: exceeded quota\. Nothing was written"):
+        restored(api, backup(ConfigMap=[SETTINGS], CodeRun=[RUN]))
+    assert api.writes == []
+
+
+def test_check_mode_writes_nothing():
+    """The same plan by the server's dry run."""
+    api = Api()
+    saved = backup(ConfigMap=[SETTINGS], CodeRun=[RUN])
+    assert set(restored(api, saved, dry_run=True).values()) == {"created"}
+    assert api.writes == []
+
+
+def test_what_is_being_deleted_is_waited_for_by_the_user():
+    """Written into a namespace that goes, it would go with it."""
+    api = Api()
+    api.store[f"/api/v1/namespaces/{SPACE}"]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    with pytest.raises(PlatformError, match="is being deleted"):
+        restored(api, backup(ConfigMap=[SETTINGS]))
+
+
+def test_only_the_kinds_that_were_asked_for():
+    """A part of an archive leaves the rest alone."""
+    api = Api()
+    saved = backup(ConfigMap=[SETTINGS], CodeRun=[RUN])
+    assert restored(api, saved, kinds=("ConfigMap",)) == {"ConfigMap settings": "created"}
