@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from processes import AWKWARD, PATIENCE_S, SRC, free_port, get, wait_for
 
-from discord_monitor.bridge import answers, framed, is_loopback
-from discord_monitor.fifo import MAX_LINE_BYTES, Fifo
+from discord_monitor.bridge import answers, is_loopback
+from discord_monitor.fifo import Fifo
+from discord_monitor.framing import MAX_LINE_BYTES, framed
 from discord_monitor.http_server import Request
 
 

@@ -16,19 +16,34 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from discord_monitor.commands import Mark, Rules
 from discord_monitor.discord_api import PAGE, DiscordApi, DiscordError
-from discord_monitor.http_server import HttpServer, Reply, Request, as_json, sentence, wildcard_address
+from discord_monitor.http_server import (
+    MAX_CONNECTIONS,
+    HttpServer,
+    Reply,
+    Request,
+    as_json,
+    bearer,
+    sentence,
+    wildcard_address,
+)
+from discord_monitor.inbox import Inbox
+from discord_monitor.input_api import MAX_HELD, InputApi
+from discord_monitor.input_api import PATH as INPUT_PATH
+from discord_monitor.input_credential import CHANNEL_ID, key_problem
+from discord_monitor.listener import Listener
 from discord_monitor.log import Log
 from discord_monitor.metrics import CONTENT_TYPE, Metric, exposition
 from discord_monitor.redaction import Redactor
 from discord_monitor.retention import Rule, deletions, expired, is_ours
+from discord_monitor.secret import Secret
 from discord_monitor.settings import DEFAULT_HEALTH_PORT, Reader, Tracking, usable_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from discord_monitor.lifecycle import Stop
-    from discord_monitor.secret import Secret
 
 DEFAULT_API_URL = "https://discord.com/api/v10"
 MAX_BODY_BYTES = 16 * 1024
@@ -36,7 +51,7 @@ MAX_PAGES = 50  # of one channel in one sweep; the rest waits for the next sweep
 FIRST_RETRY_S = 2.0
 MAX_RETRY_S = 300.0
 RECHECK_S = 600.0  # a refused token is tried again this often: 401 answers count towards Discord's ban
-SNOWFLAKE = re.compile(r"\d{1,20}")
+SNOWFLAKE = CHANNEL_ID
 
 
 class TokenState(Enum):
@@ -63,7 +78,35 @@ class BotSettings(NamedTuple):
     sweep_interval_s: float
     channels: tuple[str, ...]
     tracking: Tracking
+    input_key: Secret
+    commands: Rules
+    commands_off: str  # why there are no commands; empty when there are
     problems: tuple[str, ...]
+
+
+def _ids(read: Reader, name: str, what: str) -> tuple[str, ...]:
+    """A list of Discord's ids, parted by commas."""
+    given = [part.strip() for part in read.text(name).split(",") if part.strip()]
+    if not all(SNOWFLAKE.fullmatch(part) for part in given):
+        read.problems.append(f"{name} holds something that is not {what} id; that is left out")
+    return tuple(part for part in given if SNOWFLAKE.fullmatch(part))
+
+
+def _commands(read: Reader, env: Mapping[str, str]) -> tuple[Secret, Rules, str]:
+    """The key of the input credentials, the rules, and why there are no commands."""
+    rules = Rules(
+        allowed=frozenset(_ids(read, "COMMANDS_ALLOWED_USERS", "a user's")),
+        prefix=read.text("COMMANDS_PREFIX", "!"),
+        keep_s=read.number("COMMANDS_KEEP_SECONDS", 900, low=10, high=86_400),
+        poll_s=read.number("COMMANDS_POLL_SECONDS", 2, low=0.1, high=60),
+    )
+    key, problem = usable_token(env.get("BOT_INPUT_KEY", ""), "BOT_INPUT_KEY")
+    problem = problem or key_problem(key)
+    if problem:
+        key, problem = Secret(""), f"commands are off: {problem}; put a long random text there and restart the bot"
+    elif not rules.allowed:
+        problem = "commands are off: COMMANDS_ALLOWED_USERS names nobody (bot.commands.allowedUsers)"
+    return key, rules, problem
 
 
 def bot_settings(env: Mapping[str, str]) -> BotSettings:
@@ -79,16 +122,15 @@ def bot_settings(env: Mapping[str, str]) -> BotSettings:
         days=read.number("RETENTION_DAYS", 30, low=0, high=3650),
         max_messages=int(read.number("RETENTION_MAX_MESSAGES", 0, low=0, high=1_000_000)),
     )
-    channels = tuple(part.strip() for part in read.text("RETENTION_CHANNELS").split(",") if part.strip())
-    if not all(SNOWFLAKE.fullmatch(channel) for channel in channels):
-        read.problems.append("RETENTION_CHANNELS holds something that is not a channel id; that is left out")
+    channels = _ids(read, "RETENTION_CHANNELS", "a channel's")
+    input_key, commands, commands_off = _commands(read, env)
     return BotSettings(
         token=token, token_problem=token_problem, api_token=api_token, api_token_problem=api_token_problem,
         api_url=api_url, threshold=read.threshold(),
         health_port=int(read.number("HEALTH_PORT", DEFAULT_HEALTH_PORT, low=1, high=65_535)),
         retention=rule if read.flag("RETENTION_ENABLED", default=False) else None,
         sweep_interval_s=read.number("RETENTION_SWEEP_INTERVAL", 3600, low=1, high=86_400 * 30),
-        channels=tuple(channel for channel in channels if SNOWFLAKE.fullmatch(channel)),
+        channels=channels, input_key=input_key, commands=commands, commands_off=commands_off,
         tracking=Tracking(
             cost=read.flag("STATS_TRACK_COST", default=True),
             tokens=read.flag("STATS_TRACK_TOKENS", default=True),
@@ -109,7 +151,22 @@ class Bot:
         self._me = ""
         self.token_state = TokenState.UNTRIED if settings.token else TokenState.MISSING
         self.reason = settings.token_problem
+        self._inbox = Inbox()
+        self.listener = self._make_listener()
+        off = settings.commands_off or ("" if settings.token else "commands are off: the bot has no token")
+        self._input = InputApi(self._inbox, self.listener, settings.input_key, off=off)
         self._created = self._deleted = self._swept = self._sweeps = self._errors = 0
+
+    def _make_listener(self) -> Listener | None:
+        """The one that reads commands, over a connection of its own: a sweep must not keep people waiting."""
+        if not self._settings.token or self._settings.commands_off:
+            return None
+        api = DiscordApi(self._settings.api_url, self._settings.token, stop=self._stop)
+
+        def me() -> str:
+            return self._me if self.token_state is TokenState.ACCEPTED else ""
+
+        return Listener(api, self._inbox, self._settings.commands, me=me, stop=self._stop, log=self._log)
 
     # Background: the token is checked until Discord accepts it, then channels are swept.
 
@@ -186,21 +243,24 @@ class Bot:
         """All routes."""
         if request.path == "/healthz" and request.method == "GET":
             state = "ok" if self.token_state is TokenState.ACCEPTED else "degraded"
-            return as_json(200, {"status": state, "token": self.token_state.value, "reason": self.reason})
+            health = {"status": state, "token": self.token_state.value, "reason": self.reason}
+            health["commands"] = self.listener.reason or "on" if self.listener else self._settings.commands_off or "off"
+            return as_json(200, health)
         if request.path == "/metrics" and request.method == "GET":
             return Reply(200, exposition(self._metrics()), CONTENT_TYPE)
+        if request.path == INPUT_PATH:
+            return self._input.answer(request)
         if request.path == "/v1/webhooks" or request.path.startswith("/v1/webhooks/"):
             return self._refusal(request) or self._webhooks(request)
-        return sentence(404, "there is /healthz, /metrics and /v1/webhooks")
+        return sentence(404, f"there is /healthz, /metrics, /v1/webhooks and {INPUT_PATH}")
 
     def _refusal(self, request: Request) -> Reply | None:
         """Why a request may not use the webhook API; None when it may."""
         if not self._settings.api_token:
             reason = "create a Secret with BOT_API_TOKEN and restart the bot"
             return sentence(503, f"the webhook API is off: {self._settings.api_token_problem}; {reason}")
-        kind, _space, given = request.headers.get("authorization", "").partition(" ")
         expected = self._settings.api_token.reveal()
-        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), expected.encode()):
+        if not hmac.compare_digest(bearer(request).encode("latin-1"), expected.encode()):
             return sentence(401, "send the bot's API token as Authorization: Bearer")
         if self._api is None:
             return sentence(503, f"the bot has no usable token: {self._settings.token_problem}")
@@ -263,6 +323,10 @@ class Bot:
     def _metrics(self) -> list[Metric]:
         accepted = self.token_state is TokenState.ACCEPTED
         retries = self._api.retries if self._api is not None else 0
+        errors = self._errors + (self.listener.errors if self.listener else 0)
+        seen = self._inbox.channels().values()
+        readers, waiting = sum(bool(each.reader) for each in seen), sum(each.waiting for each in seen)
+        by_mark = self.listener.by_mark if self.listener else dict.fromkeys(Mark, 0)
         return [
             Metric("bot_token_accepted", "gauge", "1 when Discord accepts the bot token.", accepted),
             Metric("bot_webhooks_created_total", "counter", "Webhooks made on request.", self._created),
@@ -270,14 +334,20 @@ class Bot:
             Metric("bot_sweeps_total", "counter", "Retention sweeps begun.", self._sweeps),
             Metric("bot_messages_swept_total", "counter", "Messages deleted by retention.", self._swept),
             Metric("bot_api_retries_total", "counter", "Calls to Discord repeated.", retries),
-            Metric("bot_api_errors_total", "counter", "Calls to Discord that failed.", self._errors),
+            Metric("bot_api_errors_total", "counter", "Calls to Discord that failed.", errors),
+            Metric("bot_input_readers", "gauge", "Agents that pull their input now.", readers),
+            Metric("bot_commands_waiting", "gauge", "Commands that no agent has taken yet.", waiting),
+            *(
+                Metric("bot_commands_total", "counter", "Commands by their end.", count, f'end="{mark.name.lower()}"')
+                for mark, count in by_mark.items()
+            ),
         ]
 
 
 def main(env: Mapping[str, str], stop: Stop) -> int:
     """Run until SIGTERM; exit status 0. Status 1 only when the port is taken."""
     settings = bot_settings(env)
-    redactor = Redactor([settings.token.reveal(), settings.api_token.reveal()])
+    redactor = Redactor([settings.token.reveal(), settings.api_token.reveal(), settings.input_key.reveal()])
     log = Log("bot", threshold=settings.threshold, redact=redactor)
     log.catch_strays()
     for problem in settings.problems:
@@ -286,7 +356,7 @@ def main(env: Mapping[str, str], stop: Stop) -> int:
     try:
         server = HttpServer(
             wildcard_address(), settings.health_port, bot.answer, max_body=MAX_BODY_BYTES,
-            on_crash=lambda exc: log.crash("a request failed", exc),
+            on_crash=lambda exc: log.crash("a request failed", exc), max_connections=MAX_HELD + MAX_CONNECTIONS,
         )  # fmt: skip
     except OSError as exc:
         log.error("the port cannot be opened: set HEALTH_PORT to a free one", reason=exc.strerror)
@@ -294,7 +364,9 @@ def main(env: Mapping[str, str], stop: Stop) -> int:
     server.start()
     # The work runs beside, so that a call to Discord under way never delays the end.
     threading.Thread(target=bot.run, name="discord", daemon=True).start()
-    log.info("bot started", retention=settings.retention is not None)
+    if bot.listener is not None:
+        threading.Thread(target=bot.listener.run, name="commands", daemon=True).start()
+    log.info("bot started", retention=settings.retention is not None, commands=settings.commands_off or "on")
     while not stop.wait(3600.0):
         time.sleep(0)
     server.close()

@@ -13,6 +13,7 @@ usage: discord-monitor COMMAND
   watch                           follow the agent's transcripts and post their events to the webhook
   bot                             bot with its health port and the webhook API
   bridge                          text over HTTP on loopback, one line a message into the agent's FIFO
+  credential CHANNEL              print the credential that pulls the input of a channel, made with BOT_INPUT_KEY
   healthcheck [watcher|bot|bridge]  ask the program in this container; exit status 0 or 1
   probe [--timeout SECONDS]       send one line through the running watcher to Discord and back
   --version                       print the version
@@ -31,6 +32,10 @@ def main(argv: list[str] | None = None) -> int:
         from discord_monitor.healthcheck import main as healthcheck  # noqa: PLC0415 - a probe has to start fast
 
         return healthcheck(arguments[1:], os.environ)
+    if command == "credential":
+        from discord_monitor.input_credential import main as credential  # noqa: PLC0415 - the same
+
+        return credential(arguments[1:], os.environ)
     if command == "probe":
         from discord_monitor.probe import main as probe  # noqa: PLC0415 - the same
 

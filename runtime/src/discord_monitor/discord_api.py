@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from discord_monitor.delivery import backoff_s
 from discord_monitor.http_client import Answer, HttpClient, TransportError
@@ -60,10 +60,22 @@ class DiscordApi:
         """Delete a webhook."""
         self._call("DELETE", f"/webhooks/{webhook_id}")
 
-    def messages(self, channel_id: str, *, before: str = "") -> list[dict[str, Any]]:
-        """Up to PAGE messages, newest first, older than `before`."""
-        query = f"?limit={PAGE}" + (f"&before={before}" if before else "")
+    def messages(self, channel_id: str, *, before: str = "", after: str = "") -> list[dict[str, Any]]:
+        """Up to PAGE messages, newest first: the newest older than `before`, or the oldest newer than `after`."""
+        query = f"?limit={PAGE}" + (f"&before={before}" if before else "") + (f"&after={after}" if after else "")
         return _list(self._call("GET", f"/channels/{channel_id}/messages{query}"))
+
+    def post_message(self, channel_id: str, text: str, *, answer_to: str) -> None:
+        """Answer a message. Nobody is notified by it."""
+        content = {
+            "content": text, "allowed_mentions": {"parse": []},
+            "message_reference": {"message_id": answer_to, "fail_if_not_exists": False},
+        }  # fmt: skip
+        self._call("POST", f"/channels/{channel_id}/messages", content)
+
+    def react(self, channel_id: str, message_id: str, emoji: str) -> None:
+        """Put a reaction of our own to a message; putting it again changes nothing."""
+        self._call("PUT", f"/channels/{channel_id}/messages/{message_id}/reactions/{quote(emoji)}/@me")
 
     def delete_messages(self, channel_id: str, ids: list[str]) -> None:
         """Delete 1 to 100 messages; two or more have to be younger than 14 days (bulk deletion)."""

@@ -20,7 +20,6 @@ import time
 from enum import Enum
 
 MODE = 0o660  # bridge and agent share a group, not necessarily a user
-MAX_LINE_BYTES = 4096  # PIPE_BUF on Linux: up to here a write is atomic (pipe(7))
 WRITE_LIMIT_S = 2.0  # for a reader whose pipe is full
 
 
@@ -57,7 +56,7 @@ class Fifo:
             return self._check()
 
     def write(self, line: bytes) -> Written:
-        """Write one line of at most MAX_LINE_BYTES, whole or not at all, within WRITE_LIMIT_S."""
+        """Write one line of at most framing.MAX_LINE_BYTES, whole or not at all, within WRITE_LIMIT_S."""
         with self._lock:
             if self._check() is not State.READER or self._descriptor is None:
                 return Written.NO_READER if self.state is State.NO_READER else Written.UNUSABLE

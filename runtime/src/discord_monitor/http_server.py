@@ -67,19 +67,25 @@ def sentence(status: int, text: str) -> Reply:
     return as_json(status, {"error": text})
 
 
+def bearer(request: Request) -> str:
+    """The credential of `Authorization: Bearer`; empty when there is none of that kind."""
+    kind, _space, given = request.headers.get("authorization", "").partition(" ")
+    return given.strip() if kind.lower() == "bearer" else ""
+
+
 class HttpServer:
     """Listens from construction on (raises OSError when it cannot) and serves in daemon threads after `start`."""
 
     def __init__(
         self, address: str, port: int, answer: Callable[[Request], Reply], *, max_body: int = 0,
-        on_crash: Callable[[BaseException], None],
+        on_crash: Callable[[BaseException], None], max_connections: int = MAX_CONNECTIONS,
     ) -> None:  # fmt: skip
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._answer = answer
         self._max_body = max_body
         self._on_crash = on_crash
         self._closed = threading.Event()
-        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._slots = threading.BoundedSemaphore(max_connections)
         self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

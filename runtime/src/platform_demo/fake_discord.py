@@ -17,6 +17,7 @@ import sys
 import time
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from platform_demo.guild import MODES, Fault, Guild, Webhook
 from platform_demo.rules import is_empty, problem, problems_of
@@ -79,6 +80,8 @@ class FakeDiscord:
             ("GET", rf"{API}/channels/(\d+)/webhooks", self._list_hooks),
             ("DELETE", rf"{API}/webhooks/(\d+)", self._remove),
             ("GET", rf"{API}/channels/(\d+)/messages", self._list_messages),
+            ("POST", rf"{API}/channels/(\d+)/messages", self._post_message),
+            ("PUT", rf"{API}/channels/(\d+)/messages/(\d+)/reactions/([^/]+)/@me", self._react),
             ("DELETE", rf"{API}/channels/(\d+)/messages/(\d+)", self._delete_message),
             ("POST", rf"{API}/channels/(\d+)/messages/bulk-delete", self._bulk_delete),
             ("DELETE", rf"{API}/channels/(\d+)", self._delete_channel),
@@ -245,9 +248,32 @@ class FakeDiscord:
     def _list_messages(self, call: Call, channel_id: str) -> Reply:
         limit = call.query.get("limit", "50")
         most = int(limit) if limit.isdigit() and 1 <= int(limit) <= 100 else 50
-        before = int(call.query.get("before") or 2**63)
-        newest_first = sorted(self.guild.messages(channel_id=channel_id), key=lambda m: int(m["id"]), reverse=True)
-        return Reply(200, [message for message in newest_first if int(message["id"]) < before][:most])
+        before, after = int(call.query.get("before") or 2**63), int(call.query.get("after") or 0)
+        found = [m for m in self.guild.messages(channel_id=channel_id) if after < int(m["id"]) < before]
+        found.sort(key=lambda m: int(m["id"]))
+        # Always newest first; with `after` the ones that follow it at once, otherwise the newest.
+        return Reply(200, (found[:most] if "after" in call.query else found[-most:])[::-1])
+
+    def _post_message(self, call: Call, channel_id: str) -> Reply:
+        payload = call.json()
+        found = problems_of(payload)
+        if found or not isinstance(payload, dict):
+            return error(400, 50035, "Invalid Form Body", errors=found)
+        if is_empty(payload):
+            return error(400, 50006, "Cannot send an empty message")
+        self.guild.channel(channel_id)
+        reference = payload.get("message_reference")
+        more = {"message_reference": reference} if isinstance(reference, dict) else {}
+        mentions = payload.get("allowed_mentions")
+        message = {"author": BOT_USER, "content": payload.get("content") or "", "allowed_mentions": mentions}
+        (identity,) = self.guild.seed(channel_id, [message | {"embeds": payload.get("embeds") or []} | more])
+        return Reply(200, self.guild.find(identity, channel_id))
+
+    def _react(self, _call: Call, channel_id: str, message_id: str, emoji: str) -> Reply:
+        name = unquote(emoji)
+        if not name.strip() or name.isascii():
+            return error(400, 10014, "Unknown Emoji")
+        return Reply(204) if self.guild.react(channel_id, message_id, name) else UNKNOWN_MESSAGE
 
     def _delete_message(self, _call: Call, channel_id: str, message_id: str) -> Reply:
         return Reply(204) if self.guild.delete({message_id}, channel_id) else UNKNOWN_MESSAGE

@@ -186,6 +186,18 @@ class Guild:
         """One message of a channel."""
         return next((message for message in self.messages(channel_id=channel_id) if message["id"] == message_id), None)
 
+    def react(self, channel_id: str, message_id: str, emoji: str) -> bool:
+        """The bot's reaction to a message, once; whether the message is there."""
+        with self.lock:
+            message = self.find(message_id, channel_id)
+            if message is None:
+                return False
+            known = [reaction["emoji"]["name"] for reaction in message.get("reactions", [])]
+            if emoji not in known:
+                fresh = {"emoji": {"id": None, "name": emoji}, "count": 1, "me": True}
+                message["reactions"] = [*message.get("reactions", []), fresh]
+            return True
+
     def delete(self, ids: set[str], channel_id: str) -> int:
         """Delete messages of a channel; how many there were."""
         with self.lock:

@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_DELETE = do_PATCH = _serve  # noqa: N815 - names that http.server looks for
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve  # noqa: N815 - names that http.server looks for
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Silent: a request line may hold a token."""
