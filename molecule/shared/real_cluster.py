@@ -106,6 +106,19 @@ class FakeDiscord:
         found: Json = self.cluster.raw(f"{self.proxy}/stats")
         return found
 
+    def write(self, channel: str, text: str, *, author: str) -> str:
+        """A person writes into a channel; the message's id."""
+        message = {"content": text, "author": {"id": author, "username": "somebody"}}
+        path = f"{self.proxy}/seed/{channel}"
+        answer = self.cluster.kubectl("create", "--raw", path, "--filename=-", stdin=json.dumps([message]))
+        (identity,) = json.loads(answer)["ids"]
+        return str(identity)
+
+    def marks(self, message_id: str) -> list[str]:
+        """The bot's reactions to a message."""
+        (found,) = [message for message in self.messages() if message["id"] == message_id]
+        return [reaction["emoji"]["name"] for reaction in found.get("reactions", [])]
+
     def control(self, **settings: Any) -> None:
         """Switch a fault on or off."""
         self.cluster.kubectl("create", "--raw", f"{self.proxy}/control", "--filename=-", stdin=json.dumps(settings))

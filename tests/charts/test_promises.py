@@ -140,12 +140,13 @@ def test_created_secret():
     assert bot_pod(CREATED)["containers"][0]["env"][0]["valueFrom"]["secretKeyRef"]["name"] == "discord-monitor-bot"
 
 
-def test_api_credential_is_optional():
-    """The create action's credential may be missing; the bot must start all the same."""
-    reference = bot_pod({"bot": {"secret": {"existingName": "mine"}}})["containers"][0]["env"][1]
+@pytest.mark.parametrize(("place", "name"), [(1, "BOT_API_TOKEN"), (2, "BOT_INPUT_KEY")])
+def test_further_credentials_are_optional(place, name):
+    """Those of the create action and of the bridges' input may be missing; the bot must start all the same."""
+    reference = bot_pod({"bot": {"secret": {"existingName": "mine"}}})["containers"][0]["env"][place]
     assert reference == {
-        "name": "BOT_API_TOKEN",
-        "valueFrom": {"secretKeyRef": {"name": "mine", "key": "BOT_API_TOKEN", "optional": True}},
+        "name": name,
+        "valueFrom": {"secretKeyRef": {"name": "mine", "key": name, "optional": True}},
     }
 
 
@@ -175,6 +176,10 @@ def test_settings_of_the_bot():
         "STATS_TRACK_COST": "true",
         "STATS_TRACK_TOKENS": "true",
         "STATS_TRACK_ERRORS": "true",
+        "COMMANDS_ALLOWED_USERS": "",
+        "COMMANDS_PREFIX": "!",
+        "COMMANDS_KEEP_SECONDS": "900",
+        "COMMANDS_POLL_SECONDS": "2",
         "RETENTION_ENABLED": "true",
         "RETENTION_DAYS": "30",
         "RETENTION_MAX_MESSAGES": "10000",
@@ -233,14 +238,15 @@ def test_literal_url_stands_in_the_watcher_only(tmp_path):
     "case", [c for c in r.cases(r.MONITOR) if c not in ("snippets-only", "literal-url", "sidecar-off")]
 )
 def test_snippets_hold_no_credential_of_the_bot(case):
-    """DM-121, DM-146, DM-166: neither a name of the bot's variables nor its Secret; the webhook is the only reference."""
+    """DM-121, DM-146, DM-166: neither a name of the bot's variables nor its Secret; webhook and input are all there is."""
     published = r.snippet(r.template(r.MONITOR, case=case))
     for container in filter(None, (published["watcher"], published["bridge"])):
         names = {entry["name"] for entry in container["env"]}
-        assert not names & {"BOT_TOKEN", "BOT_API_TOKEN"}
+        assert not names & {"BOT_TOKEN", "BOT_API_TOKEN", "BOT_INPUT_KEY"}
         assert "envFrom" not in container
         references = [e["name"] for e in container["env"] if "valueFrom" in e]
-        assert references == (["DISCORD_WEBHOOK_URL"] if container["name"] == "discord-watcher" else [])
+        of_bridge = ["BOT_INPUT_CREDENTIAL"] if case in ("parity", "everything") else []
+        assert references == (["DISCORD_WEBHOOK_URL"] if container["name"] == "discord-watcher" else of_bridge)
 
 
 def test_network_policy():

@@ -9,6 +9,7 @@ import renderings as r
 
 SECRET = "canary-5f1c-do-not-print"
 LITERAL = {"webhook": {"existingSecret": False, "allowLiteralUrl": True}, "snippet": {"publish": False}}
+PULLING = {"enabled": True, "fifoPath": "/run/agent-input/fifo", "pull": {"enabled": True}}
 
 # (id, values, what the message has to say)
 REFUSED_BY_TEMPLATES = [
@@ -104,6 +105,31 @@ REFUSED_BY_TEMPLATES = [
         "fifo-among-transcripts",
         {"inputBridge": {"enabled": True, "fifoPath": "/home/agent/.claude/fifo"}},
         ["inputBridge.fifoPath lies directly in transcripts.path"],
+    ),
+    (
+        "pull-without-fifo",
+        {"inputBridge": {"enabled": True, "pull": {"enabled": True}}},
+        ["inputBridge.pull.enabled needs a FIFO", "set inputBridge.fifoPath"],
+    ),
+    (
+        "pull-without-bot",
+        {"bot": {"enabled": False}, "inputBridge": PULLING},
+        ["inputBridge.pull.enabled without a bot", "name the bot in inputBridge.pull.botUrl"],
+    ),
+    (
+        "pull-url-with-credentials",
+        {"inputBridge": r.merged(PULLING, {"pull": {"botUrl": f"http://u:{SECRET}@bot"}})},
+        ["inputBridge.pull.botUrl is not an http or https URL without credentials"],
+    ),
+    (
+        "pull-from-the-bots-secret",
+        {"inputBridge": r.merged(PULLING, {"pull": {"secretName": "discord-monitor-bot"}})},
+        ["inputBridge.pull.secretName names the bot's Secret", "a Secret of its own"],
+    ),
+    (
+        "bridge-gets-input-key",
+        {"inputBridge": r.merged(PULLING, {"extraEnv": [{"name": "BOT_INPUT_KEY", "value": SECRET}]})},
+        ["inputBridge.extraEnv names BOT_INPUT_KEY"],
     ),
     (
         "host-volume-published",

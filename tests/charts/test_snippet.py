@@ -274,6 +274,19 @@ def test_bridge_environment():
     }
 
 
+def test_bridge_asks_the_bot_only_where_it_is_told_to():
+    """DM-A04: off by default; the credential by an optional reference, the bot of this release unless another is named."""
+    assert not {"BOT_URL", "BOT_INPUT_CREDENTIAL", "STOP_LINE"} & set(env(bridge()))
+    container = bridge({"inputBridge": {"pull": {"enabled": True}}, "bot": {"service": {"port": 80}}})
+    assert {name: env(container)[name] for name in ("BOT_URL", "STOP_LINE", "BOT_INPUT_CREDENTIAL")} == {
+        "BOT_URL": "http://discord-monitor.test.svc:80", "STOP_LINE": "/exit", "BOT_INPUT_CREDENTIAL": None,
+    }  # fmt: skip
+    (reference,) = (e["valueFrom"] for e in container["env"] if "valueFrom" in e)
+    assert reference == {"secretKeyRef": {"name": "discord-input", "key": "BOT_INPUT_CREDENTIAL", "optional": True}}
+    told = r.merged(BRIDGE_ON, {"inputBridge": {"pull": {"enabled": True, "botUrl": "https://bot.example.org/x"}}})
+    assert env(bridge(told))["BOT_URL"] == "https://bot.example.org/x"
+
+
 def test_bridge_is_not_exposed():
     """DM-132: no host port on it, and no object of the chart names its port."""
     rendering = r.template(r.MONITOR, BRIDGE_ON)

@@ -29,6 +29,7 @@ SECRET_OPTIONS = {
     "secrets_agents",
     "secrets_bot_token",
     "secrets_bot_api_token",
+    "secrets_bot_input_key",
     "secrets_webhook_url",
     "secrets_webhook_urls",
     "secrets_api_key",

@@ -46,7 +46,7 @@
 {{- if regexMatch "^[^/]*//[^/]*@" .Values.bot.discordApiUrl -}}
 {{- fail "discord-monitor: bot.discordApiUrl carries credentials, which would stand in a ConfigMap: leave them out" -}}
 {{- end -}}
-{{- $config := list "BOT_TOKEN" "BOT_API_TOKEN" "LOG_LEVEL" "HEALTH_PORT" "DISCORD_API_URL" "STATS_TRACK_COST" "STATS_TRACK_TOKENS" "STATS_TRACK_ERRORS" "RETENTION_ENABLED" "RETENTION_DAYS" "RETENTION_MAX_MESSAGES" "RETENTION_SWEEP_INTERVAL" -}}
+{{- $config := list "BOT_TOKEN" "BOT_API_TOKEN" "LOG_LEVEL" "HEALTH_PORT" "DISCORD_API_URL" "BOT_INPUT_KEY" "COMMANDS_ALLOWED_USERS" "COMMANDS_PREFIX" "COMMANDS_KEEP_SECONDS" "COMMANDS_POLL_SECONDS" "STATS_TRACK_COST" "STATS_TRACK_TOKENS" "STATS_TRACK_ERRORS" "RETENTION_ENABLED" "RETENTION_DAYS" "RETENTION_MAX_MESSAGES" "RETENTION_SWEEP_INTERVAL" -}}
 {{- include "discord-monitor.validateEnv" (dict "key" "bot.extraEnv" "env" .Values.bot.extraEnv "reserved" $config "secrets" list) -}}
 {{- end -}}
 
@@ -66,10 +66,10 @@
 {{/* discord-monitor.validateSnippet: what a snippet needs, also with sub-values that no schema has seen. Context: chart root, or what discord-monitor.resolve has set. */}}
 {{- define "discord-monitor.validateSnippet" -}}
 {{- $v := .Values -}}
-{{- $botSecrets := list (include "discord-monitor.botSecretName" .) $v.bot.secret.existingName $v.bot.api.existingSecret -}}
+{{- $botSecrets := list (include "discord-monitor.botSecretName" .) $v.bot.secret.existingName $v.bot.api.existingSecret $v.bot.input.existingSecret -}}
 {{- if $v.discord.monitoring.enabled -}}
 {{- include "discord-monitor.validateWebhook" . -}}
-{{- $reserved := list "DISCORD_WEBHOOK_URL" "WORKSPACE_PATH" "POLL_INTERVAL" "BATCH_SIZE" "FILTERS" "STATS_TRACK_COST" "STATS_TRACK_TOKENS" "STATS_TRACK_ERRORS" "PARITY_MODE" "LOG_LEVEL" "HEALTH_PORT" "STATE_PATH" "OUTAGE_LIMIT_SECONDS" "RATE_LIMIT" "SESSION_SUMMARY" "STATS_PRICES" "REDACT_GUESS" "REDACT_PATTERNS" "DISCORD_THREAD_ID" "THREAD_PER_SESSION" "PRESSURE_SECONDS" "BOT_TOKEN" "BOT_API_TOKEN" -}}
+{{- $reserved := list "DISCORD_WEBHOOK_URL" "WORKSPACE_PATH" "POLL_INTERVAL" "BATCH_SIZE" "FILTERS" "STATS_TRACK_COST" "STATS_TRACK_TOKENS" "STATS_TRACK_ERRORS" "PARITY_MODE" "LOG_LEVEL" "HEALTH_PORT" "STATE_PATH" "OUTAGE_LIMIT_SECONDS" "RATE_LIMIT" "SESSION_SUMMARY" "STATS_PRICES" "REDACT_GUESS" "REDACT_PATTERNS" "DISCORD_THREAD_ID" "THREAD_PER_SESSION" "PRESSURE_SECONDS" "BOT_TOKEN" "BOT_API_TOKEN" "BOT_INPUT_KEY" -}}
 {{- include "discord-monitor.validateEnv" (dict "key" "watcher.extraEnv" "env" $v.watcher.extraEnv "reserved" $reserved "secrets" $botSecrets) -}}
 {{- end -}}
 {{- if $v.inputBridge.enabled -}}
@@ -82,8 +82,28 @@
 {{- if and $v.inputBridge.fifoPath (eq (dir $v.inputBridge.fifoPath) (clean $v.transcripts.path)) -}}
 {{- fail "discord-monitor: inputBridge.fifoPath lies directly in transcripts.path, and one folder cannot be two volumes: give the FIFO a folder of its own" -}}
 {{- end -}}
-{{- $reserved := list "BIND_ADDR" "PORT" "FIFO_PATH" "LOG_LEVEL" "BOT_TOKEN" "BOT_API_TOKEN" "DISCORD_WEBHOOK_URL" -}}
+{{- $reserved := list "BIND_ADDR" "PORT" "FIFO_PATH" "LOG_LEVEL" "BOT_TOKEN" "BOT_API_TOKEN" "BOT_INPUT_KEY" "BOT_URL" "BOT_INPUT_CREDENTIAL" "STOP_LINE" "DISCORD_WEBHOOK_URL" -}}
 {{- include "discord-monitor.validateEnv" (dict "key" "inputBridge.extraEnv" "env" $v.inputBridge.extraEnv "reserved" $reserved "secrets" $botSecrets) -}}
+{{- if $v.inputBridge.pull.enabled -}}
+{{- include "discord-monitor.validatePull" (dict "Values" $v "secrets" $botSecrets) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* discord-monitor.validatePull: the way from the bot to the bridge. Context: (dict "Values" … "secrets" <names of the bot's Secrets>). */}}
+{{- define "discord-monitor.validatePull" -}}
+{{- $pull := .Values.inputBridge.pull -}}
+{{- if not .Values.inputBridge.fifoPath -}}
+{{- fail "discord-monitor: inputBridge.pull.enabled needs a FIFO to write to: set inputBridge.fifoPath, such as /var/run/agent-input/fifo" -}}
+{{- end -}}
+{{- if not (or $pull.botUrl .Values.bot.enabled) -}}
+{{- fail "discord-monitor: inputBridge.pull.enabled without a bot in this release (bot.enabled=false): name the bot in inputBridge.pull.botUrl" -}}
+{{- end -}}
+{{- if and $pull.botUrl (not (regexMatch "^https?://[A-Za-z0-9.:_\\[\\]-]+(/[A-Za-z0-9_./-]*)?$" $pull.botUrl)) -}}
+{{- fail "discord-monitor: inputBridge.pull.botUrl is not an http or https URL without credentials, such as http://discord-monitor.discord-monitor.svc:8080" -}}
+{{- end -}}
+{{- if has $pull.secretName .secrets -}}
+{{- fail (printf "discord-monitor: inputBridge.pull.secretName names the bot's Secret %s, which no agent's pod may read: give the credential a Secret of its own" $pull.secretName) -}}
 {{- end -}}
 {{- end -}}
 

@@ -15,7 +15,7 @@ from real_cluster import ROOT, STATE, containers
 
 testinfra_hosts = ["local://"]
 
-BOT, WEBHOOK = "discord-monitor-bot", "discord-secrets"
+BOT, WEBHOOK, INPUT = "discord-monitor-bot", "discord-secrets", "discord-input"
 
 
 def references(pod_spec, container) -> set[str]:
@@ -47,7 +47,11 @@ def readers(cluster, secret: str) -> set[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def values(inputs) -> dict[str, str]:
     """The canaries: what must be found in their Secrets and nowhere else."""
-    return {"token": inputs["secrets_bot_token"], "url": inputs["secrets_webhook_url"]}
+    return {
+        "token": inputs["secrets_bot_token"],
+        "url": inputs["secrets_webhook_url"],
+        "input key": inputs["secrets_bot_input_key"],
+    }
 
 
 def test_only_the_bot_reads_the_token(cluster, monitor_namespace):
@@ -60,17 +64,29 @@ def test_only_watchers_read_the_webhook(cluster, agents_namespace):
     assert readers(cluster, WEBHOOK) == {(agents_namespace, "discord-watcher")}
 
 
+def test_only_bridges_read_the_credential_of_the_input(cluster, agents_namespace):
+    """DM-A04: the key it is made with stays with the bot, in the token's Secret."""
+    assert readers(cluster, INPUT) == {(agents_namespace, "input-bridge")}
+
+
 def test_the_token_lives_in_one_namespace(cluster, monitor_namespace):
     """D7, DM-145: who may create pods beside an agent cannot reach the token."""
     where = {s["metadata"]["namespace"] for s in cluster.objects("secrets") if s["metadata"]["name"] == BOT}
     assert where == {monitor_namespace}
 
 
-@pytest.mark.parametrize(("secret", "key"), [(BOT, "BOT_TOKEN"), (WEBHOOK, "DISCORD_WEBHOOK_URL")])
-def test_secrets_are_opaque_with_one_key(cluster, secret, key):
-    """DM-097, DM-A11: type and key; the data itself is not looked at."""
+@pytest.mark.parametrize(
+    ("secret", "keys"),
+    [
+        (BOT, ["BOT_INPUT_KEY", "BOT_TOKEN"]),
+        (WEBHOOK, ["DISCORD_WEBHOOK_URL"]),
+        (INPUT, ["BOT_INPUT_CREDENTIAL"]),
+    ],
+)
+def test_secrets_are_opaque_with_their_keys(cluster, secret, keys):
+    """DM-097, DM-A11: type and keys; the data itself is not looked at."""
     (found,) = [s for s in cluster.objects("secrets") if s["metadata"]["name"] == secret]
-    assert (found["type"], sorted(found["data"])) == ("Opaque", [key])
+    assert (found["type"], sorted(found["data"])) == ("Opaque", keys)
 
 
 def test_secrets_hold_the_canaries(cluster, values):

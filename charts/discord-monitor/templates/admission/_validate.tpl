@@ -35,5 +35,5 @@
 
 {{/* discord-monitor.botSecretNames: every Secret with credentials of the bot, as a JSON list. Context: chart root. */}}
 {{- define "discord-monitor.botSecretNames" -}}
-{{- list (include "discord-monitor.botSecretName" .) .Values.bot.secret.existingName .Values.bot.api.existingSecret | compact | uniq | toJson -}}
+{{- list (include "discord-monitor.botSecretName" .) .Values.bot.secret.existingName .Values.bot.api.existingSecret .Values.bot.input.existingSecret | compact | uniq | toJson -}}
 {{- end -}}

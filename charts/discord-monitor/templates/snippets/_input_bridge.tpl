@@ -62,6 +62,9 @@
   args: ["bridge"]
   env:
     {{- include "discord-monitor.env" $env | trim | nindent 4 }}
+    {{- with include "discord-monitor.bridgePull" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- with $v.inputBridge.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -84,4 +87,22 @@
   volumeMounts:
     {{- . | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{/* discord-monitor.bridgePull: the environment with which the bridge asks the bot; nothing unless inputBridge.pull.enabled. The
+     reference is optional, as that of the webhook. Context: what discord-monitor.resolve has set. */}}
+{{- define "discord-monitor.bridgePull" -}}
+{{- $pull := .Values.inputBridge.pull -}}
+{{- if $pull.enabled -}}
+{{- $bot := printf "http://%s.%s.svc:%d" (include "discord-monitor.fullname" .) .Release.Namespace (int64 .Values.bot.service.port) -}}
+{{- include "discord-monitor.env" (list
+      (list "BOT_URL" (default $bot $pull.botUrl))
+      (list "STOP_LINE" ($pull.stopLine | replace "$(" "$$("))) | trim }}
+- name: BOT_INPUT_CREDENTIAL
+  valueFrom:
+    secretKeyRef:
+      name: {{ $pull.secretName | quote }}
+      key: {{ $pull.secretKey | quote }}
+      optional: true
+{{- end -}}
 {{- end -}}

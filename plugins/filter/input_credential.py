@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
+"""Makes the credential with which a bridge pulls the input of its agent's channel from the bot."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+# As the program has them, discord_monitor.input_credential; a test holds the two together.
+MIN_KEY_CHARS = 32
+PURPOSE = "discord-monitor/input/1/"
+CHANNEL = re.compile(r"[0-9]{1,20}")
+
+
+def input_credential(channel: object, key: object) -> str:
+    """Return the credential of a channel. Raises AnsibleFilterError, without ever repeating the key."""
+    text = str(channel)
+    if isinstance(channel, bool) or not isinstance(channel, (str, int)) or not CHANNEL.fullmatch(text):
+        message = "input_credential: the channel is the id of a Discord channel, a number of up to 20 digits"
+        raise AnsibleFilterError(message)
+    if not isinstance(key, str) or len(key) < MIN_KEY_CHARS:
+        message = f"input_credential: the key is a text of at least {MIN_KEY_CHARS} characters"
+        raise AnsibleFilterError(message)
+    return f"{text}.{hmac.new(key.encode(), (PURPOSE + text).encode(), hashlib.sha256).hexdigest()}"
+
+
+class FilterModule:
+    """The filter `orchestrator.platform.input_credential`."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Map the name to the function."""
+        return {"input_credential": input_credential}
