@@ -21,13 +21,13 @@ PURE = [
     "_checks_runtime", "_checks_resources", "_checks_secrets", "_values", "_checks_values",
     "_checks_rbac", "_fault_table", "_faults", "_fault_scripts", "_catalogue", "_matrix", "_measures", "_report",
     "_report_page", "_report_html", "_judge", "_bundle", "_batches", "_ssh_keys", "_secret_forms", "_secret_wanted",
-    "_secret_plan", "_backup", "_backup_files", "_restore", "_adoption", "_outage",
+    "_secret_plan", "_webhook", "_backup", "_backup_files", "_restore", "_adoption", "_outage",
 ]  # fmt: skip
 TRANSPORT = [
     "_kubeconfig", "_api_client", "_unreachable", "_cluster", "_waiting", "_collect", "_extra_lists", "_report_files",
     "_bundle_collect", "_archive", "_applying", "_selection", "_injection", "_survey", "_drill", "_drill_faults",
     "_drill_plan", "_crds_work", "_secret_sources", "_secret_writing", "_vault", "_backing_up",
-    "_restoring", "_adopting",
+    "_restoring", "_adopting", "_discord", "_webhook_run",
 ]  # fmt: skip
 ORDER = [*PURE, *TRANSPORT]
 # What would make a pure file talk to somebody.
