@@ -180,10 +180,13 @@ def test_settings_of_the_bot():
         "COMMANDS_PREFIX": "!",
         "COMMANDS_KEEP_SECONDS": "900",
         "COMMANDS_POLL_SECONDS": "2",
+        "DISCORD_GUILD_ID": "",
+        "DISCORD_CATEGORY_ID": "",
         "RETENTION_ENABLED": "true",
         "RETENTION_DAYS": "30",
         "RETENTION_MAX_MESSAGES": "10000",
         "RETENTION_SWEEP_INTERVAL": "3600",
+        "RETENTION_CHANNELS": "",
     }
     assert bot_pod()["containers"][0]["envFrom"] == [{"configMapRef": {"name": "discord-monitor"}}]
 

@@ -46,7 +46,7 @@
 {{- if regexMatch "^[^/]*//[^/]*@" .Values.bot.discordApiUrl -}}
 {{- fail "discord-monitor: bot.discordApiUrl carries credentials, which would stand in a ConfigMap: leave them out" -}}
 {{- end -}}
-{{- $config := list "BOT_TOKEN" "BOT_API_TOKEN" "LOG_LEVEL" "HEALTH_PORT" "DISCORD_API_URL" "BOT_INPUT_KEY" "COMMANDS_ALLOWED_USERS" "COMMANDS_PREFIX" "COMMANDS_KEEP_SECONDS" "COMMANDS_POLL_SECONDS" "STATS_TRACK_COST" "STATS_TRACK_TOKENS" "STATS_TRACK_ERRORS" "RETENTION_ENABLED" "RETENTION_DAYS" "RETENTION_MAX_MESSAGES" "RETENTION_SWEEP_INTERVAL" -}}
+{{- $config := list "BOT_TOKEN" "BOT_API_TOKEN" "LOG_LEVEL" "HEALTH_PORT" "DISCORD_API_URL" "BOT_INPUT_KEY" "COMMANDS_ALLOWED_USERS" "COMMANDS_PREFIX" "COMMANDS_KEEP_SECONDS" "COMMANDS_POLL_SECONDS" "DISCORD_GUILD_ID" "DISCORD_CATEGORY_ID" "RETENTION_CHANNELS" "STATS_TRACK_COST" "STATS_TRACK_TOKENS" "STATS_TRACK_ERRORS" "RETENTION_ENABLED" "RETENTION_DAYS" "RETENTION_MAX_MESSAGES" "RETENTION_SWEEP_INTERVAL" -}}
 {{- include "discord-monitor.validateEnv" (dict "key" "bot.extraEnv" "env" .Values.bot.extraEnv "reserved" $config "secrets" list) -}}
 {{- end -}}
 

@@ -37,11 +37,12 @@ from discord_monitor.log import Log
 from discord_monitor.metrics import CONTENT_TYPE, Metric, exposition
 from discord_monitor.redaction import Redactor
 from discord_monitor.retention import Rule, deletions, expired, is_ours
+from discord_monitor.runs import RUN, Runs, shown
 from discord_monitor.secret import Secret
 from discord_monitor.settings import DEFAULT_HEALTH_PORT, Reader, Tracking, usable_token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from discord_monitor.lifecycle import Stop
 
@@ -80,6 +81,8 @@ class BotSettings(NamedTuple):
     tracking: Tracking
     input_key: Secret
     commands: Rules
+    guild: str  # empty: no channels for runs
+    category: str
     commands_off: str  # why there are no commands; empty when there are
     problems: tuple[str, ...]
 
@@ -124,6 +127,7 @@ def bot_settings(env: Mapping[str, str]) -> BotSettings:
     )
     channels = _ids(read, "RETENTION_CHANNELS", "a channel's")
     input_key, commands, commands_off = _commands(read, env)
+    guild, category = _ids(read, "DISCORD_GUILD_ID", "a server's"), _ids(read, "DISCORD_CATEGORY_ID", "a category's")
     return BotSettings(
         token=token, token_problem=token_problem, api_token=api_token, api_token_problem=api_token_problem,
         api_url=api_url, threshold=read.threshold(),
@@ -131,6 +135,7 @@ def bot_settings(env: Mapping[str, str]) -> BotSettings:
         retention=rule if read.flag("RETENTION_ENABLED", default=False) else None,
         sweep_interval_s=read.number("RETENTION_SWEEP_INTERVAL", 3600, low=1, high=86_400 * 30),
         channels=channels, input_key=input_key, commands=commands, commands_off=commands_off,
+        guild="".join(guild[:1]), category="".join(category[:1]),
         tracking=Tracking(
             cost=read.flag("STATS_TRACK_COST", default=True),
             tokens=read.flag("STATS_TRACK_TOKENS", default=True),
@@ -151,6 +156,9 @@ class Bot:
         self._me = ""
         self.token_state = TokenState.UNTRIED if settings.token else TokenState.MISSING
         self.reason = settings.token_problem
+        self._runs = None
+        if self._api is not None and settings.guild:
+            self._runs = Runs(self._api, guild=settings.guild, category=settings.category)
         self._inbox = Inbox()
         self.listener = self._make_listener()
         off = settings.commands_off or ("" if settings.token else "commands are off: the bot has no token")
@@ -183,7 +191,7 @@ class Bot:
                 wait_s = {TokenState.ACCEPTED: 0.0, TokenState.REFUSED: RECHECK_S}.get(self.token_state, retry_s)
                 retry_s = min(retry_s * 2, MAX_RETRY_S)
                 self._stop.wait(wait_s)
-            elif self._settings.retention is None or not self._settings.channels:
+            elif self._settings.retention is None or not (self._settings.channels or self._runs):
                 self._stop.wait(60.0)
             else:
                 self._sweep(self._api, self._settings.retention)
@@ -205,7 +213,7 @@ class Bot:
     def _sweep(self, api: DiscordApi, rule: Rule) -> None:
         """Delete what is past its keep, channel by channel; a channel that fails does not stop the others."""
         self._sweeps += 1
-        for channel in self._settings.channels:
+        for channel in self._channels_to_sweep():
             try:
                 deleted = self._sweep_channel(api, rule, channel)
             except DiscordError as exc:
@@ -217,6 +225,16 @@ class Bot:
                 continue
             if deleted:
                 self._log.info("swept", channel=channel, deleted=deleted)
+
+    def _channels_to_sweep(self) -> list[str]:
+        """Those of the settings, and those of the runs as far as Discord tells them."""
+        try:
+            made = self._runs.channels() if self._runs is not None else []
+        except DiscordError as exc:
+            self._errors += 1
+            self._log.warning("the channels of the runs cannot be listed", reason=str(exc))
+            made = []
+        return list(dict.fromkeys([*self._settings.channels, *made]))
 
     def _sweep_channel(self, api: DiscordApi, rule: Rule, channel: str) -> int:
         kept = deleted = 0
@@ -251,8 +269,10 @@ class Bot:
         if request.path == INPUT_PATH:
             return self._input.answer(request)
         if request.path == "/v1/webhooks" or request.path.startswith("/v1/webhooks/"):
-            return self._refusal(request) or self._webhooks(request)
-        return sentence(404, f"there is /healthz, /metrics, /v1/webhooks and {INPUT_PATH}")
+            return self._refusal(request) or self._guarded(self._webhooks, request)
+        if request.path == "/v1/runs" or request.path.startswith("/v1/runs/"):
+            return self._refusal(request) or self._guarded(self._of_run, request)
+        return sentence(404, f"there is /healthz, /metrics, /v1/webhooks, /v1/runs and {INPUT_PATH}")
 
     def _refusal(self, request: Request) -> Reply | None:
         """Why a request may not use the webhook API; None when it may."""
@@ -266,24 +286,46 @@ class Bot:
             return sentence(503, f"the bot has no usable token: {self._settings.token_problem}")
         return None
 
-    def _webhooks(self, request: Request) -> Reply:
-        assert self._api is not None  # noqa: S101 - _refusal has looked
-        rest = request.path.removeprefix("/v1/webhooks").strip("/")
+    def _guarded(self, route: Callable[[Request], Reply], request: Request) -> Reply:
+        """A route's answer, or Discord's refusal as one."""
         try:
-            if not rest and request.method == "POST":
-                return self._create(self._api, request)
-            if not rest and request.method == "GET":
-                return self._find(self._api, request)
-            if SNOWFLAKE.fullmatch(rest) and request.method == "DELETE":
-                self._api.delete_webhook(rest)
-                self._deleted += 1
-                self._log.info("webhook deleted", webhook=rest)
-                return as_json(200, {"deleted": rest})
+            return route(request)
         except DiscordError as exc:
             self._errors += 1
             self._log.warning("a webhook call failed", reason=str(exc))
             status = {404: 404, 429: 429, 400: 400}.get(exc.status, 502)
             return as_json(status, {"error": str(exc), "discord_status": exc.status, "discord_code": exc.code})
+
+    def _of_run(self, request: Request) -> Reply:
+        """Channel and webhook of a run: made, found and deleted by its name."""
+        if self._runs is None:
+            return sentence(503, "set DISCORD_GUILD_ID (bot.runs.guildId) to have channels made, and restart the bot")
+        run = request.path.removeprefix("/v1/runs").strip("/")
+        if RUN.fullmatch(run) is None or request.method not in ("PUT", "DELETE"):
+            return sentence(405, "PUT or DELETE /v1/runs/<namespace>/<name>")
+        if request.method == "DELETE":
+            there = self._runs.delete(run, with_channel=request.query.get("channel") == "true")
+            self._deleted += there
+            self._log.info("run deleted", run=run, there=there)
+            return as_json(200, {"run": run, "deleted": there})
+        found = self._runs.make(run)
+        self._created += found.is_new
+        self._log.info("run", run=run, channel=found.channel_id, webhook=found.webhook_id, made=found.is_new)
+        answer = shown(found, api_url=self._settings.api_url, key=self._settings.input_key)
+        return as_json(201 if found.is_new else 200, answer)
+
+    def _webhooks(self, request: Request) -> Reply:
+        assert self._api is not None  # noqa: S101 - _refusal has looked
+        rest = request.path.removeprefix("/v1/webhooks").strip("/")
+        if not rest and request.method == "POST":
+            return self._create(self._api, request)
+        if not rest and request.method == "GET":
+            return self._find(self._api, request)
+        if SNOWFLAKE.fullmatch(rest) and request.method == "DELETE":
+            self._api.delete_webhook(rest)
+            self._deleted += 1
+            self._log.info("webhook deleted", webhook=rest)
+            return as_json(200, {"deleted": rest})
         return sentence(405, "POST or GET /v1/webhooks, DELETE /v1/webhooks/<id>")
 
     def _create(self, api: DiscordApi, request: Request) -> Reply:

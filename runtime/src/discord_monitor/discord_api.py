@@ -60,6 +60,18 @@ class DiscordApi:
         """Delete a webhook."""
         self._call("DELETE", f"/webhooks/{webhook_id}")
 
+    def channels(self, guild_id: str) -> list[dict[str, Any]]:
+        """The channels of a server."""
+        return _list(self._call("GET", f"/guilds/{guild_id}/channels"))
+
+    def create_channel(self, guild_id: str, content: dict[str, object]) -> dict[str, Any]:
+        """Make a channel."""
+        return _object(self._call("POST", f"/guilds/{guild_id}/channels", content))
+
+    def delete_channel(self, channel_id: str) -> None:
+        """Delete a channel with its messages and webhooks."""
+        self._call("DELETE", f"/channels/{channel_id}")
+
     def messages(self, channel_id: str, *, before: str = "", after: str = "") -> list[dict[str, Any]]:
         """Up to PAGE messages, newest first: the newest older than `before`, or the oldest newer than `after`."""
         query = f"?limit={PAGE}" + (f"&before={before}" if before else "") + (f"&after={after}" if after else "")

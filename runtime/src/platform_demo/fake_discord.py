@@ -53,7 +53,12 @@ UNKNOWN_CHANNEL = error(404, 10003, "Unknown Channel")
 NEEDS_THREAD = error(400, 220001, "Webhooks posted to forum channels must have a thread_name or thread_id")
 ONE_THREAD = error(400, 220002, "Webhooks posted to forum channels cannot have both a thread_name and thread_id")
 NO_FORUM = error(400, 220003, "Webhooks can only create threads in forum channels")
+UNKNOWN_GUILD = error(404, 10004, "Unknown Guild")
 MAX_THREAD_NAME = 100
+MAX_CHANNEL_NAME = 100
+MAX_TOPIC = 1024
+MAX_CHANNELS = 500  # of one server
+GUILD_ID = "515151515151515151"
 UNKNOWN_WEBHOOK = error(404, 10015, "Unknown Webhook")
 UNKNOWN_MESSAGE = error(404, 10008, "Unknown Message")
 INVALID_TOKEN = error(401, 50027, "Invalid Webhook Token")
@@ -76,6 +81,8 @@ class FakeDiscord:
         ]
         bot_routes: list[tuple[str, str, Callable[..., Reply]]] = [
             ("GET", rf"{API}/users/@me", lambda _call: Reply(200, BOT_USER)),
+            ("GET", rf"{API}/guilds/(\d+)/channels", self._list_channels),
+            ("POST", rf"{API}/guilds/(\d+)/channels", self._create_channel),
             ("POST", rf"{API}/channels/(\d+)/webhooks", self._create),
             ("GET", rf"{API}/channels/(\d+)/webhooks", self._list_hooks),
             ("DELETE", rf"{API}/webhooks/(\d+)", self._remove),
@@ -227,6 +234,35 @@ class FakeDiscord:
         return Reply(200, message)
 
     # The bot's routes.
+
+    def _list_channels(self, _call: Call, guild_id: str) -> Reply:
+        if guild_id != GUILD_ID:
+            return UNKNOWN_GUILD
+        with self.guild.lock:
+            found = [self._channel(channel) for channel in self.guild.channels if channel not in self.guild.threads]
+        return Reply(200, found)
+
+    def _create_channel(self, call: Call, guild_id: str) -> Reply:
+        name, topic, parent = call.field("name"), call.field("topic") or "", call.field("parent_id") or ""
+        if guild_id != GUILD_ID:
+            return UNKNOWN_GUILD
+        if not isinstance(name, str) or not 1 <= len(name) <= MAX_CHANNEL_NAME:
+            wrong = problem(f"Must be between 1 and {MAX_CHANNEL_NAME} in length.", "BASE_TYPE_BAD_LENGTH")
+            return error(400, 50035, "Invalid Form Body", errors={"name": wrong})
+        if len(str(topic)) > MAX_TOPIC:
+            wrong = problem(f"Must be {MAX_TOPIC} or fewer in length.", "BASE_TYPE_MAX_LENGTH")
+            return error(400, 50035, "Invalid Form Body", errors={"topic": wrong})
+        if len(self.guild.channels) >= MAX_CHANNELS:
+            return error(400, 30013, f"Maximum number of guild channels reached ({MAX_CHANNELS})")
+        return Reply(201, self._channel(self.guild.new_channel(name, str(topic), str(parent))))
+
+    def _channel(self, channel_id: str) -> dict[str, Any]:
+        guild = self.guild
+        kind = 15 if channel_id in guild.forums else 0
+        place = {"guild_id": GUILD_ID, "parent_id": guild.parents.get(channel_id) or None}
+        return {"id": channel_id, "type": kind, "name": guild.channels[channel_id], **place} | {
+            "topic": guild.topics.get(channel_id) or None
+        }
 
     def _create(self, call: Call, channel_id: str) -> Reply:
         name = call.field("name")

@@ -76,6 +76,8 @@ class Guild:
         self.bucket_size = bucket
         self.statuses: Counter[str] = Counter()
         self.channels: dict[str, str] = {}
+        self.topics: dict[str, str] = {}  # of channels that a bot has made
+        self.parents: dict[str, str] = {}
         self.forums: set[str] = set()
         self.threads: dict[str, str] = {}  # channel by thread; a thread is a channel as well
         self.webhooks: dict[str, Webhook] = {}
@@ -132,6 +134,13 @@ class Guild:
                 self.channels[channel_id] = name or f"channel-{channel_id[-4:]}"
             return channel_id
 
+    def new_channel(self, name: str, topic: str, parent: str) -> str:
+        """Make a channel with an id of its own."""
+        with self.lock:
+            identity = self.channel(self.new_id(), name=name)
+            self.topics[identity], self.parents[identity] = topic, parent
+            return identity
+
     def thread(self, thread_id: str, channel_id: str, *, name: str = "") -> None:
         """Make a thread of a channel unless it is there."""
         with self.lock:
@@ -144,6 +153,9 @@ class Guild:
         with self.lock:
             self.forums.discard(channel_id)
             self.threads.pop(channel_id, None)
+            self.topics.pop(channel_id, None)
+            self.parents.pop(channel_id, None)
+            self.webhooks = {key: hook for key, hook in self.webhooks.items() if hook.channel_id != channel_id}
             self._drop([message for message in self._messages if message["channel_id"] == channel_id])
             return self.channels.pop(channel_id, None) is not None
 
