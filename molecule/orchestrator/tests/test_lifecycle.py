@@ -93,6 +93,13 @@ class Role:
         schema = self.crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         return field in schema["properties"]["spec"]["properties"]
 
+    def forget(self, field: str) -> None:
+        """Takes the field out of that CRD, by hand: whoever applies the CRDs next puts it back."""
+        path = f"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{field}"
+        patch = json.dumps([{"op": "remove", "path": path}])
+        self.cluster.kubectl("patch", "crd", CRDS[0], "--type=json", "--patch", patch)
+        assert not self.knows(field)
+
     def create_run(self, name: str, **spec: Any) -> Json:
         """A CodeRun that its controller has taken in and not ended."""
         fixture = yaml.safe_load((ROOT / "molecule/orchestrator/files/new-runs.yaml").read_text().split("---")[1])
@@ -160,10 +167,7 @@ def test_what_was_changed_by_hand_is_put_back(role, cluster):
     edit = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "example.org/other:1"}]
     cluster.kubectl("patch", "deployment", "orchestrator", "-n", PLACE, "--type=json", "--patch", json.dumps(edit))
     cluster.kubectl("delete", "configmap", "orchestrator-config", "-n", PLACE)
-    path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/promptModification"
-    patch = json.dumps([{"op": "remove", "path": path}])
-    cluster.kubectl("patch", "crd", CRDS[0], "--type=json", "--patch", patch)
-    assert not role.knows("promptModification")
+    role.forget("promptModification")
     before = role.written()
     told = role.run("--check")
     assert changed_by(told) == 2
@@ -250,13 +254,15 @@ def test_a_rollback_goes_back_and_keeps_crds_and_runs(role, cluster):
 
 
 def test_a_release_that_a_killed_helm_left(role, cluster):
-    """It is said, with the way out; with that set, the run goes on (issue 6.3)."""
+    """It is said, with the way out, before the CRDs are touched; with that set, the run goes on (issue 6.3)."""
+    role.forget("workingDirectory")
     secret = f"sh.helm.release.v1.orchestrator.v{role.revision()[0]}"
     cluster.kubectl("label", "secret", secret, "-n", PLACE, "--overwrite", "status=pending-upgrade")
     role.refused(
         rf"{PLACE}/orchestrator has been in pending-upgrade .*orchestrator_recover: true .*deletes Secret {secret}"
     )
     role.run(orchestrator_recover=True)
+    assert role.knows("workingDirectory")
     assert role.revision()[1] == "deployed"
     assert role.deployment()["metadata"]["labels"]["helm.sh/chart"] == "orchestrator-0.1.1"
 
@@ -267,11 +273,15 @@ def test_a_release_that_a_killed_helm_left(role, cluster):
 def test_a_key_among_the_values_is_refused(role):
     """Helm would record it; the sentence does not repeat it."""
     values = {"secrets": {"anthropicApiKey": "canary-api-key-of-the-lifecycle-0d5c"}}
+    role.forget("workingDirectory")
     before = role.written()
-    output = role.run(check=False, orchestrator_values=values)
-    assert "secrets.anthropicApiKey, and Helm would keep that" in one_line(output)
-    assert "canary-api-key-of-the-lifecycle-0d5c" not in output
-    assert role.written() == before
+    for only in ((), ("--tags", "orchestrator_crds")):
+        output = role.run(*only, check=False, orchestrator_values=values)
+        assert "secrets.anthropicApiKey, and Helm would keep that" in one_line(output)
+        assert "canary-api-key-of-the-lifecycle-0d5c" not in output
+        assert role.written() == before
+    assert changed_by(role.run("--tags", "orchestrator_crds")) == 1
+    assert role.knows("workingDirectory")
 
 
 def test_a_failed_rollout_is_rolled_back_and_says_why(role):
