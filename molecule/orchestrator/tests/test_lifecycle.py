@@ -192,6 +192,19 @@ def test_what_others_added_is_left_and_nothing_is_written(role, cluster):
     assert role.deployment()["metadata"]["labels"]["team"] == "a"
 
 
+def test_runs_are_watched_where_their_namespace_is(role, cluster):
+    """Issue 8.3: named among the agents' namespaces, it takes the published sidecar, and may read it; else it does not."""
+    for namespaces, wanted in (["agents", PLACE], "discord-monitor-snippet"), (["agents"], ""):
+        role.run(platform_agent_namespaces=namespaces)
+        config = yaml.safe_load(next(iter(cluster.get("configmap", "orchestrator-config", PLACE)["data"].values())))
+        assert config["sidecar"]["snippetConfigMap"] == wanted
+        roles = {
+            item["metadata"]["name"]
+            for item in cluster.objects("roles", "monitor", "app.kubernetes.io/instance=orchestrator")
+        }
+        assert bool(roles) == bool(wanted)
+
+
 # -- from the version before --------------------------------------------------------------------------------------------
 
 
