@@ -6,30 +6,29 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import time
 import typing as t
-import urllib.error
 
-from ansible.module_utils.urls import ConnectionError as UrlsConnectionError
-from ansible.module_utils.urls import open_url
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._webhook import refusal
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj
 
-ANSWER_S = 15.0
 MAX_WAIT_S = 60.0  # for all waits of one call together
 MAX_ATTEMPTS = 4
-AGENT = "DiscordBot (orchestrator.platform, 0.2)"  # Discord wants a name and a version here
+
+# Method, URL, headers, body -> status, headers, body. Raises OSError where no answer comes; the module brings it, with
+# Ansible's own client behind it.
+Send = t.Callable[[str, str, dict[str, str], bytes | None], tuple[int, dict[str, str], bytes]]
 
 
 class Discord:
     """Calls with one bot token, one after the other."""
 
-    def __init__(self, api_url: str, token: str, *, wait: t.Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, api_url: str, token: str, send: Send, *, wait: t.Callable[[float], None] = time.sleep) -> None:
         self._api_url = api_url
         self._token = token
+        self._send = send
         self._wait = wait
         self._pause_s = 0.0
         self.calls = 0
@@ -79,24 +78,16 @@ class Discord:
         data = None if content is None else json.dumps(content).encode()
         headers = {"Authorization": f"Bot {self._token}", "Content-Type": "application/json"}
         try:
-            # use_netrc would put other credentials into the place of ours.
-            answer = open_url(
-                self._api_url + path, data=data, headers=headers, method=method, timeout=ANSWER_S, http_agent=AGENT,
-                use_netrc=False, follow_redirects="none",
-            )  # fmt: skip
-        except urllib.error.HTTPError as exc:
-            answer = exc
-        except (OSError, ValueError, http.client.HTTPException, UrlsConnectionError) as exc:
+            status, found, body = self._send(method, self._api_url + path, headers, data)
+        except OSError as exc:
             reason = str(getattr(exc, "reason", exc)).replace(self._token, "<token>")[:200]
             raise PlatformError(
                 f"Discord cannot be reached ({reason}): check api_url, the network and the proxy, then run again."
             ) from None
-        with answer:
-            found = {name.lower(): value for name, value in answer.headers.items()}
-            try:
-                return answer.status, found, json.loads(answer.read(1_048_576) or b"null")
-            except (ValueError, OSError, http.client.HTTPException):
-                return answer.status, found, None
+        try:
+            return status, found, json.loads(body or b"null")
+        except ValueError:
+            return status, found, None
 
 
 def _number(*values: object) -> float:

@@ -24,6 +24,7 @@ LABEL_INSTANCE = "app.kubernetes.io/instance"
 LABEL_COMPONENT = "app.kubernetes.io/component"
 BOT_TOKEN = "bot token"  # noqa: S105 (what it is)
 API_TOKEN = "bot's API token"  # noqa: S105 (what it is)
+INPUT_KEY = "key of the input credentials"
 WEBHOOK = "webhook URL"
 
 
@@ -141,7 +142,7 @@ class Expectation(t.NamedTuple):
             self.monitor_namespace,
             self.bot_secret,
             BOT_TOKEN,
-            keys=(Key(self.bot_key, BOT_TOKEN),),
+            keys=(Key(self.bot_key, BOT_TOKEN), Key("BOT_INPUT_KEY", INPUT_KEY, required=False)),
             readers=(Reader(BOT, labels=labels, required=True),),
             expected=self.bot_expected,
             reserved=True,

@@ -163,8 +163,12 @@ problems:
   elements: str
 """
 
+import http.client
 import typing as t
+import urllib.error
 
+from ansible.module_utils.urls import ConnectionError as UrlsConnectionError
+from ansible.module_utils.urls import open_url
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
@@ -173,6 +177,9 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._webhook_run import WebhookRun
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign
 
+ANSWER_S = 15.0
+MAX_ANSWER_BYTES = 1_048_576
+AGENT = "DiscordBot (orchestrator.platform, 0.2)"  # Discord wants a name and a version here
 SECRET: dict[str, t.Any] = {
     "namespace": {"type": "str", "required": True},
     "name": {"type": "str", "default": "discord-secrets"},
@@ -192,14 +199,34 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
+def send(method: str, url: str, headers: dict[str, str], body: bytes | None) -> tuple[int, dict[str, str], bytes]:
+    """One request by Ansible's own client, which knows proxies and authorities; OSError where no answer comes."""
+    try:
+        # use_netrc would put other credentials into the place of ours.
+        answer = open_url(
+            url, data=body, headers=headers, method=method, timeout=ANSWER_S, http_agent=AGENT, use_netrc=False,
+            follow_redirects="none",
+        )  # fmt: skip
+    except urllib.error.HTTPError as exc:
+        answer = exc
+    except (ValueError, http.client.HTTPException, UrlsConnectionError) as exc:
+        raise OSError(str(exc)) from exc
+    with answer:
+        try:
+            content = answer.read(MAX_ANSWER_BYTES)
+        except http.client.HTTPException as exc:
+            raise OSError(str(exc)) from exc
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, content
+
+
 def main() -> None:
     """Entry point."""
     module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     module.params["api_url"] = module.params["api_url"].rstrip("/")
-    discord = Discord(module.params["api_url"], module.params["bot_token"])
+    discord = Discord(module.params["api_url"], module.params["bot_token"], send)
     try:
         # kubernetes.core's wrapper hides whether the task has no_log.
-        hidden = bool(getattr(module, "_module", module).no_log)
+        hidden = bool(getattr(getattr(module, "_module", module), "no_log", False))
         result = WebhookRun(module, lambda: Cluster(module), discord, hidden=hidden).result()
     except PlatformError as exc:  # the only place where an error becomes a failed task
         module.fail_json(msg=str(exc), **exc.details)

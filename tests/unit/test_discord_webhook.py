@@ -93,7 +93,7 @@ def run(discord, api):
             "return_url": False, "api_url": discord.url,
         } | given  # fmt: skip
         module = types.SimpleNamespace(params=params, check_mode=check, warn=print)
-        client = Discord(params["api_url"], params["bot_token"], wait=wait)
+        client = Discord(params["api_url"], params["bot_token"], discord_webhook.send, wait=wait)
         return WebhookRun(module, lambda: cluster_at(api.url), client, hidden=hidden).result()
 
     return start
@@ -259,7 +259,7 @@ def test_rate_limit_is_waited_for_as_asked(run, discord, control):
 
 def test_creation_that_may_have_happened_is_not_repeated(discord, control):
     """A second webhook would be made; the next run finds the first one."""
-    client = Discord(discord.url, TOKEN, wait=lambda _s: None)
+    client = Discord(discord.url, TOKEN, discord_webhook.send, wait=lambda _s: None)
     control(mode="error", status=502, count=1)
     with pytest.raises(PlatformError):
         client.create(CHANNEL, "agents")

@@ -15,6 +15,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._cluster imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._discord import Discord
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._webhook_run import WebhookRun
+from ansible_collections.orchestrator.platform.plugins.modules.discord_webhook import send
 
 from platform_demo.fake_discord import FakeDiscord, make_server
 from secret_runs import RUNS, values, versions
@@ -49,7 +50,7 @@ def webhook(cluster, discord, name):
         module = types.SimpleNamespace(
             params=params, check_mode=check, warn=print, requires=lambda *_a: None, server_side_dry_run=False
         )
-        return WebhookRun(module, lambda: Transport(module), Discord(discord.url, TOKEN)).result()
+        return WebhookRun(module, lambda: Transport(module), Discord(discord.url, TOKEN, send)).result()
 
     return run
 
