@@ -286,6 +286,18 @@ def test_the_runs_own_webhook_goes_to_the_watcher_alone(plan_of):
     )
 
 
+def test_the_runs_own_input_goes_to_the_bridge_alone(plan_of):
+    """DM-A04: two runs of a namespace have a channel each, and neither agent holds what opens it."""
+    own = [{"name": "BOT_INPUT_CREDENTIAL", "secretName": "of-this-run", "secretKey": "c"}]
+    used = runs.config(sidecar={"snippetConfigMap": "s", "bridge": True})
+    plan = plan_of(runs.run(envFromSecrets=own), config=used, watching=watching())
+    watcher, bridge = plan.job["spec"]["template"]["spec"]["initContainers"]
+    reference = {"name": "of-this-run", "key": "c", "optional": True}
+    assert bridge["env"] == [{"name": "BOT_INPUT_CREDENTIAL", "valueFrom": {"secretKeyRef": reference}}]
+    assert "BOT_INPUT_CREDENTIAL" not in {entry["name"] for entry in watcher["env"]}
+    assert "BOT_INPUT_CREDENTIAL" not in env(plan)
+
+
 def test_the_bridge_when_asked(plan_of):
     """Issue 8.3."""
     plan = plan_of(

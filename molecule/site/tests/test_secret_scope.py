@@ -9,6 +9,7 @@ import gzip
 import json
 
 import pytest
+from ansible_collections.orchestrator.platform.plugins.filter.input_credential import input_credential
 
 from canaries import assert_absent
 from real_cluster import ROOT, STATE, containers
@@ -16,6 +17,8 @@ from real_cluster import ROOT, STATE, containers
 testinfra_hosts = ["local://"]
 
 BOT, WEBHOOK, INPUT = "discord-monitor-bot", "discord-secrets", "discord-input"
+# As in molecule/shared/platform.yml, where they stand in expressions.
+INPUT_KEY, CHANNEL = "canary-input-key-of-the-tests-77d0c2b9", "9200000001"
 
 
 def references(pod_spec, container) -> set[str]:
@@ -50,7 +53,8 @@ def values(inputs) -> dict[str, str]:
     return {
         "token": inputs["secrets_bot_token"],
         "url": inputs["secrets_webhook_url"],
-        "input key": inputs["secrets_bot_input_key"],
+        "input key": INPUT_KEY,
+        "input credential": input_credential(CHANNEL, INPUT_KEY),
     }
 
 
@@ -97,6 +101,10 @@ def test_secrets_hold_the_canaries(cluster, values):
     )
     assert base64.b64decode(found[WEBHOOK]["DISCORD_WEBHOOK_URL"]).decode() == values["url"], (
         "the webhook's Secret holds something else"
+    )
+    assert base64.b64decode(found[BOT]["BOT_INPUT_KEY"]).decode() == values["input key"], "the bot has another key"
+    assert base64.b64decode(found[INPUT]["BOT_INPUT_CREDENTIAL"]).decode() == values["input credential"], (
+        "the credential's Secret holds something else"
     )
 
 

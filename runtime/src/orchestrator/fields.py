@@ -24,6 +24,8 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 SECRET_KEY = re.compile(r"[A-Za-z0-9._-]{1,253}")
 WEBHOOK = "DISCORD_WEBHOOK_URL"
+INPUT = "BOT_INPUT_CREDENTIAL"  # with it the bridge asks the bot for what is said to its agent
+SIDECARS_OWN = {WEBHOOK: "a webhook's URL", INPUT: "what opens an agent's input"}
 # What the controller sets itself: a second entry of that name would win or lose by its place in a list.
 OURS = ("GITHUB_TOKEN", "ANTHROPIC_API_KEY", "LOCAL_TOOLS", "REMOTE_TOOLS", "AGENT_RESULT_FILE", "CLAUDE_CONFIG_DIR")
 
@@ -71,8 +73,8 @@ def _code(spec: Obj) -> Iterator[Refusal]:
     seen: set[str] = set()
     for name in spec.get("env") or {}:
         yield from _variable(f"env.{name}", name, seen)
-        if name == WEBHOOK:
-            yield Refusal(f"env.{name}", "a webhook's URL is a credential: name its Secret in envFromSecrets")
+        if name in SIDECARS_OWN:
+            yield Refusal(f"env.{name}", f"{SIDECARS_OWN[name]} is a credential: name its Secret in envFromSecrets")
     for number, entry in enumerate(spec.get("envFromSecrets") or []):
         field = f"envFromSecrets[{number}]"
         yield from _variable(f"{field}.name", entry["name"], seen)

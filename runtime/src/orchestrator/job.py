@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator import naming
-from orchestrator.fields import WEBHOOK
+from orchestrator.fields import SIDECARS_OWN
 from orchestrator.sidecar import HASH_ANNOTATION, STATE, TRANSCRIPTS, attach
 
 if TYPE_CHECKING:
@@ -215,18 +215,21 @@ def _watched(pod: Obj, run: Obj, kind: str, config: Config, snippet: Snippet) ->
         own = {volume["name"] for volume in snippet.volumes}
         places = {TRANSCRIPTS: f"{below}/claude", STATE: f"{below}/watcher"}
         kept = {name: {"name": "workspace", "subPath": path} for name, path in places.items() if name in own}
-    webhook = next((e for e in spec.get("envFromSecrets") or [] if e["name"] == WEBHOOK), None)
+    credentials = {
+        entry["name"]: {"name": entry["secretName"], "key": entry["secretKey"]}
+        for entry in spec.get("envFromSecrets") or []
+        if entry["name"] in SIDECARS_OWN
+    }
     agent = pod["containers"][0]
-    if webhook is not None:
-        # The watcher's alone: whoever holds the URL can post as the monitor.
-        agent["env"] = [entry for entry in agent["env"] if entry["name"] != WEBHOOK]
+    # Watcher's and bridge's alone: whoever holds the URL can post as the monitor.
+    agent["env"] = [entry for entry in agent["env"] if entry["name"] not in credentials]
     home = next((m["mountPath"] for m in snippet.agent_mounts if m["name"] == TRANSCRIPTS), None)
     agent["env"] = [*agent["env"], *([{"name": "CLAUDE_CONFIG_DIR", "value": home}] if home else [])]
     return attach(
         pod,
         snippet,
         bridge=config.bridge,
-        webhook={"name": webhook["secretName"], "key": webhook["secretKey"]} if webhook else None,
+        credentials=credentials,
         user=_user(config),
         kept=kept,
     )

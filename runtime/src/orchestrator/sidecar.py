@@ -12,7 +12,7 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator.fields import WEBHOOK
+from orchestrator.fields import INPUT, WEBHOOK
 
 if TYPE_CHECKING:
     from orchestrator.kube import Obj
@@ -85,11 +85,12 @@ def lacking_volumes(snippet: Snippet, *, bridge: bool, present: set[str]) -> set
 
 
 def attach(
-    pod: Obj, snippet: Snippet, *, bridge: bool, webhook: Obj | None, user: dict[str, Any], kept: dict[str, Obj]
+    pod: Obj, snippet: Snippet, *, bridge: bool, credentials: dict[str, Obj], user: dict[str, Any], kept: dict[str, Obj]
 ) -> Obj:
     """The pod spec with the sidecar. The first container is the agent.
 
-    `webhook` is a secretKeyRef that takes the place of the snippet's; `user` are runAsUser and runAsGroup of the agent;
+    `credentials` are secretKeyRefs by variable that take the place of the snippet's, in the container that each is for,
+    the watcher for the webhook and the bridge for the input; `user` are runAsUser and runAsGroup of the agent;
     `kept` are mounts (name of the volume in the pod, subPath) that take the place of the snippet's own volumes by
     name, so that a session and the cursor behind it outlive the pod.
     """
@@ -105,13 +106,11 @@ def attach(
         ours = copy.deepcopy(container) | {"restartPolicy": "Always"}
         ours["volumeMounts"] = [_placed(m, kept) for m in container.get("volumeMounts") or []]
         ours["securityContext"] = {**(container.get("securityContext") or {}), **user}
-        if webhook is not None:
-            env = [e for e in ours.get("env") or [] if e["name"] != WEBHOOK]
-            ours["env"] = (
-                [{"name": WEBHOOK, "valueFrom": {"secretKeyRef": webhook | {"optional": True}}}, *env]
-                if container is snippet.watcher
-                else ours.get("env") or []
-            )
+        name = WEBHOOK if container is snippet.watcher else INPUT
+        if name in credentials:
+            env = [e for e in ours.get("env") or [] if e["name"] != name]
+            reference = credentials[name] | {"optional": True}
+            ours["env"] = [{"name": name, "valueFrom": {"secretKeyRef": reference}}, *env]
         sidecars.append(ours)
     out["initContainers"] = [*(out.get("initContainers") or []), *sidecars]
     return out
