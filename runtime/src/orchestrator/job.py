@@ -251,5 +251,5 @@ def _from_secret(variable: str, secret: str, key: str) -> Obj:
 
 
 def _literal(value: str) -> str:
-    """A value that Kubernetes hands over as it is: $(NAME) in it would be replaced."""
-    return value.replace("$(", "$$(")
+    """A value that Kubernetes hands over as it is: $(NAME) in it would be replaced, and $$ become $."""
+    return value.replace("$", "$$")

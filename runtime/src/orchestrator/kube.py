@@ -34,6 +34,10 @@ WATCH_SILENCE_S = 90.0
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+NAMESPACE_ENDS = "NamespaceTerminating"
+# What the server says no to and will go on saying no to until somebody changes something: bad objects, rights, quota,
+# admission; 500 is that of an admission webhook that does not answer.
+REFUSALS = (400, 403, 413, 422, 500)
 
 
 class Resource(NamedTuple):
@@ -65,6 +69,11 @@ class ApiError(Exception):
         super().__init__(sentence[:1000])
         self.status = status
         self.reason = reason
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether somebody has to do something about it, and so should be told."""
+        return self.status in REFUSALS and self.reason != NAMESPACE_ENDS
 
 
 class Unreachable(Exception):  # noqa: N818 - a state, and what a caller does with it is wait
@@ -237,6 +246,9 @@ def error_from(status: int, body: bytes) -> ApiError:
     """The server's Status object as an exception; whatever else came is not repeated."""
     try:
         content = json.loads(body)
-        return ApiError(status, str(content.get("reason") or ""), str(content.get("message") or f"status {status}"))
+        # What is made in a namespace on its way out is Forbidden, and only the causes say why.
+        causes = [cause.get("reason") for cause in (content.get("details") or {}).get("causes") or []]
+        reason = NAMESPACE_ENDS if NAMESPACE_ENDS in causes else str(content.get("reason") or "")
+        return ApiError(status, reason, str(content.get("message") or f"status {status}"))
     except (ValueError, AttributeError):
         return ApiError(status, "", f"the API server answered with status {status}")

@@ -10,6 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from discord_monitor.redaction import Redactor
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,6 +41,9 @@ IMAGE_TROUBLE = (
     "ImageInspectError",
 )
 OF_A_POD = ("Unschedulable", "ImageMissing", "ContainerRefused", "PodStarting")  # reasons that only a pod gives
+# What an agent says of its end becomes a status, an Event and a log line for everybody who may read runs: git and curl
+# like to repeat an address with its password.
+_redacted = Redactor()
 START_TROUBLE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
 
@@ -198,12 +203,14 @@ def read_result(pod: Obj | None, agent: str) -> dict[str, str]:
     }
     kept = {key: found[key] for key, fits in usable.items() if fits}
     if "error" in kept:
-        kept["error"] = _cut(kept["error"])
+        kept["error"] = _cut(_redacted(kept["error"]))
     return kept
 
 
 def _is_address(text: str) -> bool:
     """An http or https address without credentials."""
+    if _redacted(text) != text:
+        return False
     try:
         parts = urlsplit(text)
     except ValueError:
