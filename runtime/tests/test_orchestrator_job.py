@@ -238,6 +238,28 @@ def test_the_configuration_is_honoured(plan_of, path, value, found, wanted):
     assert found(plan_of(runs.run(), config=runs.config(**{path: value}))) == wanted
 
 
+@pytest.mark.parametrize("kind", ["coderuns", "docsruns"])
+def test_a_forge_of_ones_own(plan_of, kind):
+    """OR-244, OR-268: the agent's gh finds the configured host, with the user's token; without a host neither is set."""
+    found = env(plan_of(runs.run(kind), config=runs.config(agent__githubHost="git.example.org:8443")))
+    assert found["GH_HOST"] == "git.example.org:8443"
+    assert found["GH_ENTERPRISE_TOKEN"]["secretKeyRef"] == {"name": "github-token-agent-one", "key": "token"}
+    assert not {"GH_HOST", "GH_ENTERPRISE_TOKEN"} & env(plan_of(runs.run(kind))).keys()
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{"env": {"GH_HOST": "elsewhere.example.org"}},
+     {"envFromSecrets": [{"name": "GH_ENTERPRISE_TOKEN", "secretName": "s", "secretKey": "k"}]}],
+    ids=["host", "token"],
+)  # fmt: skip
+def test_a_runs_own_forge(plan_of, own):
+    """D6: a host that a run names never gets the token that is meant for the configured one."""
+    found = env(plan_of(runs.run(**own), config=runs.config(agent__githubHost="git.example.org")))
+    assert found.get("GH_HOST") == own.get("env", {}).get("GH_HOST")
+    assert "github-token" not in json.dumps(found.get("GH_ENTERPRISE_TOKEN", ""))
+
+
 def test_needed_secrets():
     """OR-276: what a run waits for before its Job is made."""
     entries = [{"name": "X", "secretName": "s", "secretKey": "k"}]
