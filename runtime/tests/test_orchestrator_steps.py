@@ -327,6 +327,27 @@ def test_delays_of_zero_and_false_are_answers(world, cleanup, kind, again_s, lef
     assert (len(world.memory.names("jobs")), len(world.memory.names("configmaps"))) == left
 
 
+@pytest.mark.parametrize(
+    "status",
+    [{"phase": "Succeeded"}, {"phase": "Failed"}, {"workCompleted": True}, {"phase": "Running", "workCompleted": True}],
+    ids=["succeeded", "failed", "completed", "completed-running"],
+)
+def test_what_a_former_controller_has_finished(world, status):
+    """OR-360, OR-A23: it is not begun again, also without contextVersion in its status; another attempt is."""
+    run = runs.run(name="seven", uid="", githubUser=USER)
+    stamp = "2026-01-01T00:00:05.123456789+00:00"
+    world.tell(
+        world.memory.put("coderuns", run | {"status": {**status, "lastUpdate": stamp}}), world.stores.runs["coderuns"]
+    )
+    delay_s = 3600 if status.get("phase") == "Failed" else 300
+    assert delay_s - 6 < world.step() < delay_s
+    assert world.memory.names("jobs") == []
+    world.change("seven", contextVersion=2)
+    world.step()
+    assert world.condition("Pending")[0] == "JobCreated"
+    assert world.status()["workCompleted"] is False
+
+
 def test_a_removal_that_is_refused(world):
     """Issue 8.7, D5: no leak in silence: said in the run, tried again, and said no more once it is done."""
     world.configure(completedJobDelayMinutes=0)

@@ -24,9 +24,9 @@ Obj = dict[str, Any]
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 USER_AGENT = f"orchestrator.platform/{__version__}"
 READ_LIMIT_S = 30.0
-MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a page of a list; the API server cuts objects at 1.5 MiB
+MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a page of a list
 MAX_LINE_BYTES = 8 * 1024 * 1024  # one event of a watch
-PAGE = 250  # objects of one answer to a list
+PAGE = 40  # objects of one answer to a list: etcd takes 1.5 MiB at most of each, so that every page fits
 TOKEN_AGE_S = 60.0  # the kubelet renews the file long before a token ends (bound tokens live for an hour)
 # Bookmarks come about once a minute; a watch ends by itself after its time-out, so a silent connection is dead.
 WATCH_S = 240

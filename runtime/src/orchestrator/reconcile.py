@@ -130,7 +130,10 @@ class _Attempt:
         self._run = run
         self._kind = kind
         self._status: Obj = run.get("status") or {}
-        wanted, reached = run["spec"].get("contextVersion") or 1, self._status.get("contextVersion") or 0
+        wanted = run["spec"].get("contextVersion") or 1
+        # A former controller may have finished a run without saying which attempt that was: the one that is asked for,
+        # as long as we did not see another, and so `_clean_up` writes it down.
+        reached = self._status.get("contextVersion") or (wanted if is_final(self._status) else 0)
         # A lower version is no attempt of its own: what was done is not done again.
         self._version: int = max(wanted, reached) if kind == "coderuns" else 1
         self._is_new = kind == "coderuns" and reached != self._version
@@ -366,6 +369,8 @@ class _Attempt:
     def _clean_up(self) -> float | None:
         """Remove Jobs and ConfigMaps of the run when their time has come (OR-036…OR-039, OR-A27)."""
         self._leave()
+        if self._kind == "coderuns" and not self._status.get("contextVersion"):
+            self._patch({"contextVersion": self._version})
         if reason_of(self._status, CLEANED_UP):
             return None
         try:
@@ -374,7 +379,7 @@ class _Attempt:
             return WAIT_S
         if not config.cleanup:
             return None
-        done = self._status.get("phase") == Phase.SUCCEEDED.value
+        done = self._status.get("phase") != Phase.FAILED.value
         delay_s = (config.completed_delay_min if done else config.failed_delay_min) * 60
         left_s = delay_s - self._seconds_since(self._status.get("lastUpdate"))
         if left_s > 0:
@@ -492,10 +497,10 @@ class _Attempt:
 
     def _seconds_since(self, stamp: object) -> float:
         try:
-            then = dt.datetime.strptime(str(stamp), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)
+            then = dt.datetime.fromisoformat(str(stamp))
         except ValueError:
             return float("inf")
-        return (self._c.now() - then).total_seconds()
+        return (self._c.now() - (then if then.tzinfo else then.replace(tzinfo=dt.UTC))).total_seconds()
 
 
 def _files_of(job: Obj) -> str:
