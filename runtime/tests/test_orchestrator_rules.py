@@ -298,6 +298,10 @@ def pod(state=None, *, where="containerStatuses", name="agent", **status):
     return {"metadata": {"name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"}, "status": {where: rows, **status}}
 
 
+def removed(found):
+    return found | {"metadata": found["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:30Z"}}
+
+
 def ended(code=0, message="", reason=""):
     return {"terminated": {"exitCode": code, "message": message, "reason": reason}}
 
@@ -331,7 +335,15 @@ SEEN = [
         "JobFailed",
         "exit code 3: no key",
     ),
-    (job(("Failed", "BackoffLimitExceeded")), [pod(ended(137, "", "OOMKilled"))], "Failed", "OutOfMemory", "memory"),
+    (job(("Failed", "BackoffLimitExceeded")), [pod(ended(137, "", "OOMKilled"))], "Failed", "OutOfMemory", "its limit"),
+    (
+        job(("Failed", "BackoffLimitExceeded")),
+        [pod(ended(137, "", "Error"))],
+        "Failed",
+        "OutOfMemory",
+        "for want of memory.",
+    ),
+    (job(("Failed", "BackoffLimitExceeded")), [removed(pod(ended(137)))], "Failed", "JobFailed", "exit code 137"),
     (
         job(("Failed", "BackoffLimitExceeded")),
         [pod(reason="Evicted", message="low on memory")],

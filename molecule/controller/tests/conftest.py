@@ -139,7 +139,7 @@ class Place:
         found = self.status(name, of).get("conditions") or []
         return next((c for c in found if c["type"] == kind), {})
 
-    def until(self, name: str, kind: str, reason: str, of: str = "coderun", timeout_s: float = 120) -> Json:
+    def until(self, name: str, kind: str, reason: str, of: str = "coderun", timeout_s: float = 300) -> Json:
         """Wait until a condition holds for that reason."""
 
         def holds() -> Json:

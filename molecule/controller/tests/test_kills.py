@@ -37,7 +37,7 @@ def kill_at(place, controller, relay, number) -> str:
     place.cluster.until(
         lambda: controller.is_dead or place.condition(name, "CleanedUp"),
         f"write {number} of {name}: {relay.writes}",
-        timeout_s=120,
+        timeout_s=300,
     )
     controller.kill()
     killed = relay.writes[number - 1] if len(relay.writes) >= number else ""
@@ -65,7 +65,7 @@ def check_whole(place, name, number) -> None:
     # A busy machine may add what the run waited for; each is told once all the same.
     assert {"JobCompleted", "JobCreated"} <= set(told)
     assert len(told) == len(set(told)), told
-    place.cluster.until(lambda: not place.owned("jobs,configmaps", name), f"nothing of {name} is left")
+    place.cluster.until(lambda: not place.owned("jobs,configmaps", name), f"nothing of {name} is left", 300)
     [claim] = [c for c in place.listed("persistentvolumeclaims") if c["metadata"]["name"] == f"workspace-{name}"]
     assert not claim["metadata"].get("ownerReferences")
 
