@@ -71,8 +71,14 @@ class Listener:
     def run(self) -> None:
         """Until the end is asked for; without a bot that Discord knows there is nothing to read."""
         while not self._stop.requested:
-            if self._me():
-                self.turn()
+            try:
+                if self._me():
+                    self.turn()
+            except Exception as exc:  # noqa: BLE001 - the border: one strange answer must not end all commands
+                self.errors += 1
+                self.reason = "reading the channels failed inside the bot; its log has the traceback"
+                self._log.crash("reading the channels failed", exc)
+                self._stop.wait(FAILED_S)
             self._stop.wait(TURN_S)
 
     def turn(self) -> None:

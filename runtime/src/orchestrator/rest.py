@@ -12,7 +12,7 @@ import hmac
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from discord_monitor.http_server import Reply, Request, as_json
+from discord_monitor.http_server import Reply, Request, as_json, bearer
 from discord_monitor.metrics import CONTENT_TYPE, Metric, exposition
 from orchestrator.kube import ApiError, Unreachable
 from orchestrator.reconcile import RESOURCES
@@ -82,8 +82,7 @@ class Rest(NamedTuple):
             return refused(
                 503, "the API is off: no token is configured; name its Secret in api.tokenSecret and give it the key"
             )
-        scheme, _space, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token):
+        if hmac.compare_digest(bearer(request).encode(), token):
             return None
         return refused(401, "give the API's token: Authorization: Bearer <token>")
 
