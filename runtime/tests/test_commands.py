@@ -370,3 +370,20 @@ def test_late_commands_are_taken_out():
     assert inbox.expire(before=time.time() + 60) == [second]
     clock.now += LEASE_S + 1
     assert inbox.expire(before=time.time() + 60) == [first]
+
+
+def test_strange_answer_does_not_end_the_reading(run, tmp_path, discord, bot):
+    """An id that is none, which Discord never sends: the bot says what happened and goes on living."""
+    answer = discord._answer
+
+    def strange(call):
+        reply = answer(call)
+        is_list = call.method == "GET" and call.path.endswith(f"/channels/{CHANNEL}/messages")
+        return reply._replace(content=[{"id": "x", "content": "!stop", "author": {"id": OWNER}}]) if is_list else reply
+
+    discord._answer = strange
+    credential = issue(Secret(KEY), CHANNEL).reveal()
+    bot.pull(credential)
+    wait_for(lambda: "inside the bot" in bot.health()["commands"], what="the failure is told")
+    assert bot.pull(credential)[0] == 200
+    assert "ValueError" in bot.program.log()

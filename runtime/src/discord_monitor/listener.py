@@ -76,8 +76,8 @@ class Listener:
                     self.turn()
             except Exception as exc:  # noqa: BLE001 - the border: one strange answer must not end all commands
                 self.errors += 1
-                self.reason = "reading the channels failed inside the bot; its log has the traceback"
                 self._log.crash("reading the channels failed", exc)
+                self.reason = "reading the channels failed inside the bot; its log has the traceback"
                 self._stop.wait(FAILED_S)
             self._stop.wait(TURN_S)
 
