@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import pytest
@@ -20,8 +21,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ours"))
 
 
 @pytest.fixture
-def discord():
-    server = Discord()
+def discord(request):
+    """It accepts the BOT_TOKEN of the test's file, or any bot token where the file has none."""
+    token = getattr(request.module, "BOT_TOKEN", "")
+    server = Discord(bot_token_sha256=hashlib.sha256(token.encode()).hexdigest() if token else "")
     yield server
     server.close()
 

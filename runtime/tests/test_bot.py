@@ -4,25 +4,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from processes import Discord, free_port, get, wait_for
+from processes import free_port, get, wait_for
 
 from discord_monitor.retention import Rule, deletions, expired
 
 BOT_TOKEN = "bot.token.for-tests"
 API_TOKEN = "api-token-for-tests"
 CHANNEL = "111222333444555666"
-
-
-@pytest.fixture
-def discord():
-    server = Discord(bot_token_sha256=hashlib.sha256(BOT_TOKEN.encode()).hexdigest())
-    yield server
-    server.close()
 
 
 class Bot:

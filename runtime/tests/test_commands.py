@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -15,26 +14,18 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import AWKWARD, PATIENCE_S, SRC, Discord, free_port, get, wait_for
+from processes import AWKWARD, PATIENCE_S, SRC, free_port, get, wait_for
+from test_bot import BOT_TOKEN, CHANNEL
 
 from discord_monitor.commands import Command, Kind, Mark, Rules, read_message, snowflake_at, written_at
 from discord_monitor.inbox import LEASE_S, MAX_WAITING, Inbox, TakenError
 from discord_monitor.input_credential import channel_of, issue
 from discord_monitor.secret import Secret
 
-BOT_TOKEN = "bot.token.for-tests"
 KEY = "input-key-for-tests-" + "k" * 24
-CHANNEL = "111222333444555666"
 OTHER_CHANNEL = "111222333444555777"
 OWNER, STRANGER = "7000", "8000"
 RULES = Rules(allowed=frozenset({OWNER}), prefix="!", keep_s=900, poll_s=1)
-
-
-@pytest.fixture
-def discord():
-    server = Discord(bot_token_sha256=hashlib.sha256(BOT_TOKEN.encode()).hexdigest())
-    yield server
-    server.close()
 
 
 class Bot:

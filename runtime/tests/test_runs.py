@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from processes import get, wait_for
-from test_bot import API_TOKEN, BOT_TOKEN, Bot, discord  # noqa: F401 - the fixture
+from test_bot import API_TOKEN, BOT_TOKEN, Bot
 
 from discord_monitor.input_credential import channel_of
 from discord_monitor.runs import MARKER, RUN, channel_name
@@ -21,11 +21,11 @@ CATEGORY = "616161616161616161"
 
 
 @pytest.fixture
-def bot(run, tmp_path, discord):  # noqa: F811
+def bot(run, tmp_path, discord):
     return start(run, tmp_path, discord)
 
 
-def start(run, tmp_path, discord, **env):  # noqa: F811
+def start(run, tmp_path, discord, **env):
     (tmp_path / "bot").mkdir(exist_ok=True)
     settings = {"DISCORD_GUILD_ID": GUILD_ID, "DISCORD_CATEGORY_ID": CATEGORY, "BOT_INPUT_KEY": KEY} | env
     made = Bot(run, tmp_path / "bot", discord.api, **settings)
@@ -33,11 +33,11 @@ def start(run, tmp_path, discord, **env):  # noqa: F811
     return made
 
 
-def channels_of(discord, name=RUN_NAME):  # noqa: F811
+def channels_of(discord, name=RUN_NAME):
     return [channel for channel, topic in discord.fake.guild.topics.items() if topic == MARKER + name]
 
 
-def test_asking_twice_gives_the_same_and_the_url_works(bot, discord):  # noqa: F811
+def test_asking_twice_gives_the_same_and_the_url_works(bot, discord):
     status, made = bot.call("PUT", f"/v1/runs/{RUN_NAME}")
     assert (status, made["run"]) == (201, RUN_NAME)
     assert bot.call("PUT", f"/v1/runs/{RUN_NAME}") == (200, made)
@@ -57,14 +57,14 @@ def test_asking_twice_gives_the_same_and_the_url_works(bot, discord):  # noqa: F
         assert hidden not in log
 
 
-def test_restarted_bot_finds_what_it_has_made(run, tmp_path, bot, discord):  # noqa: F811
+def test_restarted_bot_finds_what_it_has_made(run, tmp_path, bot, discord):
     """Its memory is the channel's topic."""
     made = bot.call("PUT", f"/v1/runs/{RUN_NAME}")[1]
     bot.program.kill()
     assert start(run, tmp_path, discord).call("PUT", f"/v1/runs/{RUN_NAME}") == (200, made)
 
 
-def test_answer_that_got_lost_is_made_good_by_the_next_request(bot, discord):  # noqa: F811
+def test_answer_that_got_lost_is_made_good_by_the_next_request(bot, discord):
     """Discord has made the channel, and nobody was told: no second one is made."""
     answer, lost = discord._answer, []
 
@@ -82,7 +82,7 @@ def test_answer_that_got_lost_is_made_good_by_the_next_request(bot, discord):  #
     assert (len(lost), channels_of(discord)) == (1, [channel])
 
 
-def test_two_bots_end_with_one_channel(run, tmp_path, bot, discord):  # noqa: F811
+def test_two_bots_end_with_one_channel(run, tmp_path, bot, discord):
     """Both may find nothing and make one; the older one counts, and whoever made the other one deletes it."""
     (tmp_path / "other").mkdir()
     other = start(run, tmp_path / "other", discord)
@@ -99,7 +99,7 @@ def test_two_bots_end_with_one_channel(run, tmp_path, bot, discord):  # noqa: F8
     assert {answer["channel_id"] for answer in answers} == {channel}
 
 
-def test_deleting_takes_the_webhook_and_on_request_the_channel(bot, discord):  # noqa: F811
+def test_deleting_takes_the_webhook_and_on_request_the_channel(bot, discord):
     """Without `channel=true` what was said stays to be read; deleting again changes nothing."""
     made = bot.call("PUT", f"/v1/runs/{RUN_NAME}")[1]
     assert bot.call("DELETE", f"/v1/runs/{RUN_NAME}")[1] == {"run": RUN_NAME, "deleted": True}
@@ -112,12 +112,12 @@ def test_deleting_takes_the_webhook_and_on_request_the_channel(bot, discord):  #
 
 
 @pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/coder", "/v1/runs/a/b/c", "/v1/runs/Agents/x", "/v1/runs/a/-"])
-def test_names_that_are_none(bot, discord, path):  # noqa: F811
+def test_names_that_are_none(bot, discord, path):
     assert bot.call("PUT", path)[0] == 405
     assert discord.fake.guild.topics == {}
 
 
-def test_only_with_the_api_token_and_a_server(run, tmp_path, bot, discord):  # noqa: F811
+def test_only_with_the_api_token_and_a_server(run, tmp_path, bot, discord):
     """The credential of an agent's input opens nothing here."""
     credential = bot.call("PUT", f"/v1/runs/{RUN_NAME}")[1]["input_credential"]
     for token in ("", "wrong", credential):
@@ -130,13 +130,13 @@ def test_only_with_the_api_token_and_a_server(run, tmp_path, bot, discord):  # n
     assert (status, "DISCORD_GUILD_ID" in body["error"]) == (503, True)
 
 
-def test_unknown_server_is_told(run, tmp_path, discord):  # noqa: F811
+def test_unknown_server_is_told(run, tmp_path, discord):
     bot = start(run, tmp_path, discord, DISCORD_GUILD_ID="1")
     status, body = bot.call("PUT", f"/v1/runs/{RUN_NAME}")
     assert (status, body["discord_code"]) == (404, 10004)
 
 
-def test_channels_of_runs_are_swept(run, tmp_path, bot, discord):  # noqa: F811
+def test_channels_of_runs_are_swept(run, tmp_path, bot, discord):
     """DM-A20: retention holds for the channels the bot made, without their ids in any setting."""
     made = bot.call("PUT", f"/v1/runs/{RUN_NAME}")[1]
     for number in range(3):

@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-import threading
 import types
 
 import pytest
@@ -18,7 +16,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._errors impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._webhook_run import WebhookRun
 from ansible_collections.orchestrator.platform.plugins.modules import discord_webhook
 
-from platform_demo.fake_discord import FakeDiscord, make_server
+from local_discord import local_discord
 
 from .loopback import Server, cluster_at
 
@@ -73,13 +71,9 @@ def api():
 
 @pytest.fixture
 def discord():
-    fake = FakeDiscord(bucket=None, bot_token_sha256=hashlib.sha256(TOKEN.encode()).hexdigest())
-    server = make_server(0, fake, address="127.0.0.1")
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}/api/v10"
-    yield fake
-    server.shutdown()
-    server.server_close()
+    with local_discord(TOKEN) as (fake, url):
+        fake.url = url
+        yield fake
 
 
 @pytest.fixture
