@@ -134,6 +134,10 @@ def save(backup: Backup, dest: str, key: Key | None, *, dry_run: bool) -> dict[s
     files = files_of(backup)
     content = pack(files, FOLDER, mtime=0)
     target = Path(dest).expanduser()
+    if target.is_dir() or not target.parent.is_dir():
+        # Said in check mode too.
+        what = "is a folder" if target.is_dir() else f"lies in {target.parent}, which is no folder"
+        raise PlatformError(f"The backup cannot be written to {dest}: it {what}. Correct dest.")
     if _holds(target, content, key):
         return {"changed": False, "size": target.stat().st_size, "files": sorted(files)}
     if dry_run:

@@ -294,6 +294,15 @@ def test_the_same_cluster_gives_the_same_bytes(tmp_path):
     assert stat.S_IMODE(dest.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(("dest", "words"), [("nowhere/b.tar.gz", "is no folder"), ("", "is a folder")])
+def test_a_place_that_takes_no_archive_is_said_in_check_mode_too(tmp_path, dest, words, dry_run):
+    """Issue 6, bad input: check mode promises nothing that the run cannot keep."""
+    with pytest.raises(PlatformError, match=f"{words}.*Correct dest"):
+        save(backup(), str(tmp_path / dest), None, dry_run=dry_run)
+    assert list(tmp_path.iterdir()) == []
+
+
 def refusal(content: bytes) -> str:
     with pytest.raises(PlatformError) as caught:
         opened(content)
