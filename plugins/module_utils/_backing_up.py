@@ -180,7 +180,9 @@ def load(source: str, key: Key | None) -> Backup:
 
 
 def key_of(params: dict[str, t.Any]) -> Key | None:
-    """The Vault password that a module was given, None when there is none."""
+    """The Vault password that a module was given, None when there is none; raises PlatformError for a missing file."""
     if not params["vault_password_file"]:
         return None
-    return Key(params["vault_password_file"], params["vault_id"] or GROUP)
+    key = Key(params["vault_password_file"], params["vault_id"] or GROUP)
+    key.check()
+    return key

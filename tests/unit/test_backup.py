@@ -15,7 +15,7 @@ import tarfile
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._archive import pack, unpack
-from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import load, save
+from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import key_of, load, save
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup import (
     BY_KIND,
     PLACES,
@@ -301,6 +301,12 @@ def test_a_place_that_takes_no_archive_is_said_in_check_mode_too(tmp_path, dest,
     with pytest.raises(PlatformError, match=f"{words}.*Correct dest"):
         save(backup(), str(tmp_path / dest), None, dry_run=dry_run)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_password_file_is_said_before_anything_is_read(tmp_path):
+    """Issue 6, bad input: in check mode too, where nothing is encrypted yet."""
+    with pytest.raises(PlatformError, match="does not exist: correct vault_password_file"):
+        key_of({"vault_password_file": str(tmp_path / "nowhere"), "vault_id": ""})
 
 
 def refusal(content: bytes) -> str:
