@@ -211,8 +211,8 @@ def account_token_secret(view: View, namespace: str) -> Iterator[Result]:
     scope="all",
     needs=_SCOPE_NEEDS,
     protects="the agent reading the watcher's environment under /proc",
-    decided="shareProcessNamespace and hostPID of pods with our containers, and ephemeral containers that target one "
-    "of ours.",
+    decided="shareProcessNamespace and hostPID of pods with our containers, ephemeral containers that target one of ours, "
+    "and ones that bear the name of ours and target another.",
     mend="Set shareProcessNamespace and hostPID to false, or exclude the workload by annotation.",
 )
 def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:
@@ -226,6 +226,8 @@ def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:
         ]
         if targeting:
             yield failed(about(bearer, container), f"ephemeral container {targeting[0]} shares its processes")
+        if container.get("targetContainerName"):
+            yield failed(about(bearer, container), f"it shares the processes of {container['targetContainerName']}")
         if (bearer.kind, bearer.name) not in seen:
             seen.add((bearer.kind, bearer.name))
             shared = next((name for name in ("shareProcessNamespace", "hostPID") if bearer.spec.get(name)), None)

@@ -12,7 +12,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._matrix impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 
 from .conftest import TOKEN, WEBHOOK
-from .test_checks import api_token, grant, obj, pod, secret_env, token_secret, workload
+from .test_checks import api_token, complaints, grant, obj, pod, secret_env, token_secret, workload
 
 
 def rows(snapshot, expect) -> set[tuple]:
@@ -71,6 +71,25 @@ def test_more_shows_as_found_and_not_expected(snapshot, expect):
     own(snapshot)
     workload(snapshot)["containers"][0]["envFrom"] = [{"secretRef": {"name": "discord-monitor-bot"}}]
     assert ("Deployment", "agent", "agents/discord-monitor-bot", "env-from", False, True) in rows(snapshot, expect)
+
+
+def test_watcher_added_later_hands_its_secret_to_what_it_aims_at(snapshot, expect):
+    """An ephemeral container by the watcher's name may hold the webhook; the agent whose processes it shares may not."""
+    own(snapshot)
+    watcher = {
+        "name": "discord-watcher",
+        "image": "x",
+        "env": secret_env("discord-secrets"),
+        "targetContainerName": "agent",
+    }
+    pod(snapshot)["ephemeralContainers"] = [watcher]
+    pod(snapshot)["initContainers"] = [
+        item for item in pod(snapshot)["initContainers"] if item["name"] != "discord-watcher"
+    ]
+    red = {row for row in rows(snapshot, expect) if row[4] != row[5] and row[3]}
+    assert red == {("Pod", "agent", "agents/discord-secrets", "process-namespace", False, True)}
+    told = [item for item in complaints(snapshot, expect) if item["id"] == "secret-scope/share-process-namespace"]
+    assert [item["subject"]["container"] for item in told] == ["discord-watcher"]
 
 
 def test_missing_shows_as_expected_and_not_found(snapshot, expect):

@@ -44,6 +44,15 @@ def code(runs, fixtures):
     runs.delete("coderun", "code")
 
 
+def test_the_crds_are_ours(cluster):
+    """D10: as the role has brought them, by server-side apply and never by Helm. The first here: tests below apply their own."""
+    for name in ("coderuns.orchestrator.platform", "docsruns.orchestrator.platform"):
+        crd = json.loads(cluster.kubectl("get", "crd", name, "--output=json", "--show-managed-fields"))
+        entries = [(entry["manager"], entry["operation"]) for entry in crd["metadata"]["managedFields"]]
+        assert ("orchestrator.platform", "Apply") in entries
+        assert "helm" not in {manager for manager, _operation in entries}
+
+
 @pytest.mark.parametrize("name", ["coderuns", "docsruns"])
 def test_established(cluster, name):
     """OR-206, D10: names accepted and served."""

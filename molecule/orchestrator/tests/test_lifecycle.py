@@ -84,14 +84,20 @@ class Role:
     def deployment(self) -> Json:
         return self.cluster.get("deployment", "orchestrator", PLACE)
 
-    def crd(self, *, managers: bool = False) -> Json:
-        shown = ["--show-managed-fields"] if managers else []
-        return json.loads(self.cluster.kubectl("get", "crd", CRDS[0], "--output=json", *shown))
+    def crd(self) -> Json:
+        return json.loads(self.cluster.kubectl("get", "crd", CRDS[0], "--output=json"))
 
     def knows(self, field: str) -> bool:
         """Whether the CRD of CodeRuns has this field in its spec."""
         schema = self.crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         return field in schema["properties"]["spec"]["properties"]
+
+    def forget(self, field: str) -> None:
+        """Takes the field out of that CRD, by hand: whoever applies the CRDs next puts it back."""
+        path = f"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{field}"
+        patch = json.dumps([{"op": "remove", "path": path}])
+        self.cluster.kubectl("patch", "crd", CRDS[0], "--type=json", "--patch", patch)
+        assert not self.knows(field)
 
     def create_run(self, name: str, **spec: Any) -> Json:
         """A CodeRun that its controller has taken in and not ended."""
@@ -132,13 +138,6 @@ def test_the_release_stands(role):
     assert env["valueFrom"]["secretKeyRef"] == {"name": "orchestrator-secrets", "key": "ANTHROPIC_API_KEY"}
 
 
-def test_the_crds_are_ours(role):
-    """D10: applied by server-side apply, and never by Helm."""
-    entries = [(e["manager"], e["operation"]) for e in role.crd(managers=True)["metadata"]["managedFields"]]
-    assert ("orchestrator.platform", "Apply") in entries
-    assert "helm" not in {manager for manager, _operation in entries}
-
-
 def test_the_key_is_in_no_release_record(cluster, inputs):
     """OR-A10, D6: helm get values shows a name."""
     values = helm(cluster, "get", "values", "orchestrator", "--namespace", PLACE)
@@ -160,10 +159,7 @@ def test_what_was_changed_by_hand_is_put_back(role, cluster):
     edit = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "example.org/other:1"}]
     cluster.kubectl("patch", "deployment", "orchestrator", "-n", PLACE, "--type=json", "--patch", json.dumps(edit))
     cluster.kubectl("delete", "configmap", "orchestrator-config", "-n", PLACE)
-    path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/promptModification"
-    patch = json.dumps([{"op": "remove", "path": path}])
-    cluster.kubectl("patch", "crd", CRDS[0], "--type=json", "--patch", patch)
-    assert not role.knows("promptModification")
+    role.forget("promptModification")
     before = role.written()
     told = role.run("--check")
     assert changed_by(told) == 2
@@ -186,6 +182,19 @@ def test_what_others_added_is_left_and_nothing_is_written(role, cluster):
     assert changed_by(role.run()) == 0
     assert role.written() == before
     assert role.deployment()["metadata"]["labels"]["team"] == "a"
+
+
+def test_runs_are_watched_where_their_namespace_is(role, cluster):
+    """Issue 8.3: named among the agents' namespaces, it takes the published sidecar, and may read it; else it does not."""
+    for namespaces, wanted in (["agents", PLACE], "discord-monitor-snippet"), (["agents"], ""):
+        role.run(platform_agent_namespaces=namespaces)
+        config = yaml.safe_load(next(iter(cluster.get("configmap", "orchestrator-config", PLACE)["data"].values())))
+        assert config["sidecar"]["snippetConfigMap"] == wanted
+        roles = {
+            item["metadata"]["name"]
+            for item in cluster.objects("roles", "monitor", "app.kubernetes.io/instance=orchestrator")
+        }
+        assert bool(roles) == bool(wanted)
 
 
 # -- from the version before --------------------------------------------------------------------------------------------
@@ -250,13 +259,15 @@ def test_a_rollback_goes_back_and_keeps_crds_and_runs(role, cluster):
 
 
 def test_a_release_that_a_killed_helm_left(role, cluster):
-    """It is said, with the way out; with that set, the run goes on (issue 6.3)."""
+    """It is said, with the way out, before the CRDs are touched; with that set, the run goes on (issue 6.3)."""
+    role.forget("workingDirectory")
     secret = f"sh.helm.release.v1.orchestrator.v{role.revision()[0]}"
     cluster.kubectl("label", "secret", secret, "-n", PLACE, "--overwrite", "status=pending-upgrade")
     role.refused(
         rf"{PLACE}/orchestrator has been in pending-upgrade .*orchestrator_recover: true .*deletes Secret {secret}"
     )
     role.run(orchestrator_recover=True)
+    assert role.knows("workingDirectory")
     assert role.revision()[1] == "deployed"
     assert role.deployment()["metadata"]["labels"]["helm.sh/chart"] == "orchestrator-0.1.1"
 
@@ -267,11 +278,15 @@ def test_a_release_that_a_killed_helm_left(role, cluster):
 def test_a_key_among_the_values_is_refused(role):
     """Helm would record it; the sentence does not repeat it."""
     values = {"secrets": {"anthropicApiKey": "canary-api-key-of-the-lifecycle-0d5c"}}
+    role.forget("workingDirectory")
     before = role.written()
-    output = role.run(check=False, orchestrator_values=values)
-    assert "secrets.anthropicApiKey, and Helm would keep that" in one_line(output)
-    assert "canary-api-key-of-the-lifecycle-0d5c" not in output
-    assert role.written() == before
+    for only in ((), ("--tags", "orchestrator_crds")):
+        output = role.run(*only, check=False, orchestrator_values=values)
+        assert "secrets.anthropicApiKey, and Helm would keep that" in one_line(output)
+        assert "canary-api-key-of-the-lifecycle-0d5c" not in output
+        assert role.written() == before
+    assert changed_by(role.run("--tags", "orchestrator_crds")) == 1
+    assert role.knows("workingDirectory")
 
 
 def test_a_failed_rollout_is_rolled_back_and_says_why(role):
