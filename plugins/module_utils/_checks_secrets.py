@@ -211,8 +211,8 @@ def account_token_secret(view: View, namespace: str) -> Iterator[Result]:
     scope="all",
     needs=_SCOPE_NEEDS,
     protects="the agent reading the watcher's environment under /proc",
-    decided="shareProcessNamespace and hostPID of pods with our containers, ephemeral containers that target one of ours, "
-    "and ones that bear the name of ours and target another.",
+    decided="shareProcessNamespace and hostPID of pods with our containers, ephemeral containers that target one of "
+    "ours, and ones that bear the name of ours and target another.",
     mend="Set shareProcessNamespace and hostPID to false, or exclude the workload by annotation.",
 )
 def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from api_server import Server
 from hypothesis import HealthCheck, settings
 from processes import Discord, Program, Session, Watcher, free_port, wait_for
 
@@ -69,3 +70,17 @@ def watch(home, discord):
     for watcher in started:
         if watcher.process.poll() is None:
             watcher.kill()
+
+
+@pytest.fixture
+def serve():
+    """Starts a server that answers as the API server does, from a script."""
+    servers = []
+
+    def start(answer):
+        servers.append(Server(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

@@ -89,6 +89,24 @@ def run(kind: str = "coderuns", name: str = "seven", uid: str = "0123abcd-1111-2
     }  # fmt: skip
 
 
+def schema(kind: str, part: str) -> dict[str, Any]:
+    """The schema of a CRD's spec or status."""
+    file = CHART / "crds" / f"{kind.removesuffix('s')}-crd.yaml"
+    crd = yaml.safe_load(file.read_text(encoding="utf-8"))
+    found: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][part]
+    return found
+
+
+def leaves(found: dict[str, Any], above: str = "") -> set[str]:
+    """Paths of all fields of a schema that hold no fields themselves; `[]` behind a list."""
+    inner = found.get("items", found)
+    mark = "[]" if "items" in found else ""
+    fields = inner.get("properties")
+    if not fields:
+        return {f"{above}{mark}"}
+    return {path for name, field in fields.items() for path in leaves(field, f"{above}{mark}.{name}".lstrip("."))}
+
+
 def flat_templates(folder: Path) -> Path:
     """The chart's templates as the controller finds them: in one folder, slashes turned to underscores."""
     folder.mkdir(parents=True, exist_ok=True)

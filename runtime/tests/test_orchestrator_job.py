@@ -10,8 +10,7 @@ import re
 
 import pytest
 import runs
-import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator import naming
@@ -129,8 +128,9 @@ def test_claim(plan_of):
     assert "storageClassName" not in plan_of(runs.run(), config=runs.config(storage__storageClassName="")).claim["spec"]
 
 
-# Every field of the CRDs' specs: what it has to be found in, for a value that is found nowhere else.
+# Every field of the CRDs' specs, down to the last level: what it has to be found in, for a value that is found nowhere else.
 # A path starts at the plan; `text:` searches a file of the ConfigMap.
+REFERENCE = {"name": "X9", "secretName": "s-x9", "secretKey": "k-x9"}
 CODE_FIELDS = {
     "taskId": (4321, "code_label:task-id", "4321"),
     "service": ("billing", "claim", "workspace-billing"),
@@ -147,8 +147,10 @@ CODE_FIELDS = {
     "promptModification": ("say more x9", "text:container.sh", "say more x9"),
     "continueSession": (True, "text:container.sh", "continue_session=true"),
     "overwriteMemory": (True, "text:container.sh", "overwrite_memory=true"),
-    "env": ({"X9": "v-$(HOME)"}, "env:X9", "v-$$(HOME)"),
-    "envFromSecrets": ([{"name": "X9", "secretName": "s-x9", "secretKey": "k-x9"}], "env:X9", "s-x9"),
+    "env": ({"X9": "v-$(HOME)-$$"}, "env:X9", "v-$$(HOME)-$$$$"),
+    "envFromSecrets[].name": ([REFERENCE], "secrets", '"X9"'),
+    "envFromSecrets[].secretName": ([REFERENCE], "env:X9", "s-x9"),
+    "envFromSecrets[].secretKey": ([REFERENCE], "env:X9", "k-x9"),
 }
 DOCS_FIELDS = {
     "repositoryUrl": CODE_FIELDS["repositoryUrl"],
@@ -157,11 +159,6 @@ DOCS_FIELDS = {
     "model": CODE_FIELDS["model"],
     "githubUser": CODE_FIELDS["githubUser"],
 }
-
-
-def crd_fields(file):
-    crd = yaml.safe_load((runs.CHART / "crds" / file).read_text(encoding="utf-8"))
-    return set(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"])
 
 
 def look(plan, where):
@@ -178,10 +175,10 @@ def look(plan, where):
     }[kind]
 
 
-@pytest.mark.parametrize(("file", "fields"), [("coderun-crd.yaml", CODE_FIELDS), ("docsrun-crd.yaml", DOCS_FIELDS)])
-def test_no_field_is_forgotten(file, fields):
-    """OR-A49: the tables below hold every field of the CRDs' specs; a new field fails here until it has its test."""
-    assert crd_fields(file) == set(fields)
+@pytest.mark.parametrize(("kind", "fields"), [("coderuns", CODE_FIELDS), ("docsruns", DOCS_FIELDS)])
+def test_no_field_is_forgotten(kind, fields):
+    """OR-A49: the tables above hold every field of the schemas; a new field fails here until it has its test."""
+    assert runs.leaves(runs.schema(kind, "spec")) == set(fields)
 
 
 @pytest.mark.parametrize(
@@ -191,10 +188,29 @@ def test_no_field_is_forgotten(file, fields):
 def test_a_field_is_honoured(plan_of, kind, field):
     """OR-219…OR-238, OR-259…OR-263, OR-A49: the value is found where it works, and is not there without it."""
     value, where, text = (CODE_FIELDS if kind == "coderuns" else DOCS_FIELDS)[field]
-    given_run = runs.run(kind, **{field: value})
+    given_run = runs.run(kind, **{field.partition("[")[0]: value})
     assert refusal(kind, given_run["spec"]) is None
     assert text in look(plan_of(given_run, version=given_run["spec"].get("contextVersion", 1)), where)
     assert text not in look(plan_of(runs.run(kind)), where)
+
+
+def expanded(value, known):
+    """What Kubernetes makes of a variable's value: $(NAME) is replaced where NAME is known, and $$ is one $."""
+    return re.sub(
+        r"\$(\$|\(([^)]*)\))",
+        lambda m: "$" if m[1] == "$" else known.get(m[2], m[0]),
+        value,
+    )
+
+
+@given(st.lists(st.sampled_from(["$", "$(HOME)", "(", ")", "a", "HOME"]), max_size=8).map("".join))
+@example("a$$b")
+@example("$$(HOME)")
+def test_a_value_arrives_as_it_was_given(value):
+    """OR-234: nothing in it is taken for a reference to another variable."""
+    given_run = runs.run(env={"X9": value}, localTools=value)
+    plan = build(given_run, "coderuns", 1, config=runs.config(), files={}, files_name="f", watching=OFF)
+    assert [expanded(env(plan)[name], {"HOME": "/root"}) for name in ("X9", "LOCAL_TOOLS")] == [value, value]
 
 
 def test_the_working_directory_of_a_run_that_names_none(plan_of):
@@ -220,6 +236,28 @@ CONFIG_FIELDS = [
 def test_the_configuration_is_honoured(plan_of, path, value, found, wanted):
     """OR-143…OR-162, OR-361, OR-A49."""
     assert found(plan_of(runs.run(), config=runs.config(**{path: value}))) == wanted
+
+
+@pytest.mark.parametrize("kind", ["coderuns", "docsruns"])
+def test_a_forge_of_ones_own(plan_of, kind):
+    """OR-244, OR-268: the agent's gh finds the configured host, with the user's token; without a host neither is set."""
+    found = env(plan_of(runs.run(kind), config=runs.config(agent__githubHost="git.example.org:8443")))
+    assert found["GH_HOST"] == "git.example.org:8443"
+    assert found["GH_ENTERPRISE_TOKEN"]["secretKeyRef"] == {"name": "github-token-agent-one", "key": "token"}
+    assert not {"GH_HOST", "GH_ENTERPRISE_TOKEN"} & env(plan_of(runs.run(kind))).keys()
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{"env": {"GH_HOST": "elsewhere.example.org"}},
+     {"envFromSecrets": [{"name": "GH_ENTERPRISE_TOKEN", "secretName": "s", "secretKey": "k"}]}],
+    ids=["host", "token"],
+)  # fmt: skip
+def test_a_runs_own_forge(plan_of, own):
+    """D6: a host that a run names never gets the token that is meant for the configured one."""
+    found = env(plan_of(runs.run(**own), config=runs.config(agent__githubHost="git.example.org")))
+    assert found.get("GH_HOST") == own.get("env", {}).get("GH_HOST")
+    assert "github-token" not in json.dumps(found.get("GH_ENTERPRISE_TOKEN", ""))
 
 
 def test_needed_secrets():

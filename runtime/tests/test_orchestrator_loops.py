@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import signal
@@ -153,54 +152,6 @@ def test_a_list_replaces_what_it_knows():
     changed = store.replace([obj("kept", 4), obj("fresh", 9)], 10)
     assert sorted(o["metadata"]["name"] for o in changed) == ["fresh", "old"]
     assert sorted(o["metadata"]["name"] for o in store.all()) == ["fresh", "kept", "newer"]
-
-
-class Server:
-    """A real HTTP server that answers as the API server does, from a script of answers by path and query."""
-
-    def __init__(self, answer) -> None:
-        self.asked: list[tuple[str, str, bytes]] = []
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_any(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                server.asked.append((self.command, self.path, body))
-                status, content = answer(self.command, self.path, body)
-                data = content if isinstance(content, bytes) else json.dumps(content).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = do_PATCH = do_DELETE = do_any  # noqa: N815 - names of the standard library
-
-            def log_message(self, *arguments):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        self.api = Api(Access(f"http://127.0.0.1:{self._server.server_address[1]}", None, None))
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(answer):
-        servers.append(Server(answer))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def events(*rows):

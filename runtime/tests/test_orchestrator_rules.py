@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import runs
@@ -33,6 +34,7 @@ REFUSED = [
     ("docsProjectDirectory", "..", "docsProjectDirectory"), ("docsBranch", "--upload-pack=x", "docsBranch"),
     ("repositoryUrl", "--upload-pack=x", "repositoryUrl"), ("repositoryUrl", "a\nb", "repositoryUrl"),
     ("docsRepositoryUrl", "https://u:canary@h/r", "docsRepositoryUrl"), ("localTools", "a\nb", "localTools"), ("taskId", 0, "taskId"),
+    ("remoteTools", "a\tb", "remoteTools"), ("sourceBranch", "a b", "sourceBranch"),
     ("env", {"GITHUB_TOKEN": "x"}, "env.GITHUB_TOKEN"), ("env", {"1A": "x"}, "env.1A"),
     ("env", {"DISCORD_WEBHOOK_URL": "https://canary"}, "env.DISCORD_WEBHOOK_URL"),
     ("envFromSecrets", [{"name": "A", "secretName": "A_", "secretKey": "k"}], "envFromSecrets[0].secretName"),
@@ -48,6 +50,18 @@ def test_a_refused_field_is_named(field, value, named):
     assert found is not None
     assert found.field == named
     assert "canary" not in found.sentence
+
+
+# Any text is one for the agent; either answer is one.
+WHATEVER_IT_SAYS = {"promptModification", "continueSession", "overwriteMemory", "contextVersion"}
+
+
+@pytest.mark.parametrize("kind", ["coderuns", "docsruns"])
+def test_every_field_has_something_that_is_refused(kind):
+    """OR-A49: read from the schemas, down to the names inside envFromSecrets."""
+    named = {re.sub(r"\[\d+\]", "[]", row[2]) for row in REFUSED}
+    named = {"env" if name.startswith("env.") else name for name in named}
+    assert runs.leaves(runs.schema(kind, "spec")) - named - WHATEVER_IT_SAYS == set()
 
 
 @pytest.mark.parametrize("kind", ["coderuns", "docsruns"])
@@ -80,9 +94,8 @@ def test_a_request_becomes_a_spec():
 
 def test_the_request_knows_every_field_of_the_crds():
     """OR-351."""
-    for kind, file in (("coderuns", "coderun-crd.yaml"), ("docsruns", "docsrun-crd.yaml")):
-        crd = yaml.safe_load((runs.CHART / "crds" / file).read_text(encoding="utf-8"))
-        spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    for kind in FIELDS:
+        spec = runs.schema(kind, "spec")["properties"]
         assert {field.name for field in FIELDS[kind].values()} == set(spec)
 
 
@@ -285,6 +298,10 @@ def pod(state=None, *, where="containerStatuses", name="agent", **status):
     return {"metadata": {"name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"}, "status": {where: rows, **status}}
 
 
+def removed(found):
+    return found | {"metadata": found["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:30Z"}}
+
+
 def ended(code=0, message="", reason=""):
     return {"terminated": {"exitCode": code, "message": message, "reason": reason}}
 
@@ -318,7 +335,15 @@ SEEN = [
         "JobFailed",
         "exit code 3: no key",
     ),
-    (job(("Failed", "BackoffLimitExceeded")), [pod(ended(137, "", "OOMKilled"))], "Failed", "OutOfMemory", "memory"),
+    (job(("Failed", "BackoffLimitExceeded")), [pod(ended(137, "", "OOMKilled"))], "Failed", "OutOfMemory", "its limit"),
+    (
+        job(("Failed", "BackoffLimitExceeded")),
+        [pod(ended(137, "", "Error"))],
+        "Failed",
+        "OutOfMemory",
+        "for want of memory.",
+    ),
+    (job(("Failed", "BackoffLimitExceeded")), [removed(pod(ended(137)))], "Failed", "JobFailed", "exit code 137"),
     (
         job(("Failed", "BackoffLimitExceeded")),
         [pod(reason="Evicted", message="low on memory")],
@@ -400,6 +425,7 @@ def test_a_job_without_a_pod():
         ('half a line", "x": 1}\n{"promptMode": "indirect"}', {"promptMode": "indirect"}),
         ('{"pullRequestUrl": "javascript:x", "sessionId": "a b", "promptMode": "x", "error": " "}', {}),
         ('{"pullRequestUrl": "https://u:canary@h/pr/1"}', {}),
+        ('{"pullRequestUrl": "https://h/pr/1?access_token=canary-0123456789"}', {}),
         ('{"sessionId": 5, "error": "a\\n  b"}', {"error": "a b"}),
     ],
 )  # fmt: skip

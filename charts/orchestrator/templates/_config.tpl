@@ -13,14 +13,18 @@
 {{- with $v.storage.storageClassName -}}
 {{- $_ := set $storage "storageClassName" . -}}
 {{- end -}}
-{{- toYaml (dict
-    "job" (dict "activeDeadlineSeconds" (int64 $v.agent.activeDeadlineSeconds))
-    "agent" (dict
+{{- $agent := dict
       "image" (dict "repository" $v.agent.image.repository "tag" (toString $v.agent.image.tag) "pullPolicy" $v.agent.image.pullPolicy)
       "imagePullSecrets" $pullSecrets
       "podSecurityContext" (default dict $v.agent.podSecurityContext)
       "securityContext" (default dict $v.agent.securityContext)
-      "resources" (default dict $v.agent.resources))
+      "resources" (default dict $v.agent.resources) -}}
+{{- with $v.agent.githubHost -}}
+{{- $_ := set $agent "githubHost" . -}}
+{{- end -}}
+{{- toYaml (dict
+    "job" (dict "activeDeadlineSeconds" (int64 $v.agent.activeDeadlineSeconds))
+    "agent" $agent
     "secrets" (dict
       "apiKeySecretName" (include "orchestrator.secretName" .)
       "apiKeySecretKey" (include "orchestrator.secretKey" .))

@@ -135,7 +135,7 @@ def test_a_failure_is_the_runs_own_sentence(orchestrator, task, code_run, change
 
 
 def test_a_docs_run(cluster, orchestrator):
-    """OR-192, OR-257…OR-270: a documentation run takes the same way."""
+    """OR-192, OR-257…OR-270: a documentation run takes the same way, to a pull request at the configured forge."""
     wanted = {
         "repository_url": "git@forge.coderun-forge.svc:acme/shop.git",
         "working_directory": ".",
@@ -150,6 +150,8 @@ def test_a_docs_run(cluster, orchestrator):
         "git", "--git-dir=/srv/git/acme/shop.git", "for-each-ref", "--format=%(refname:short)", "refs/heads/docs-*",
     ).split()  # fmt: skip
     assert len(branches) == 1
+    pull = pull_of(cluster, run["status"]["pullRequestUrl"])
+    assert (pull["head"]["ref"], pull["base"]["ref"], pull["state"]) == (branches[0], "main", "open")
 
 
 def test_no_secret_left_its_place(cluster, code_run, orchestrator):

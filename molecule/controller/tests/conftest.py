@@ -69,8 +69,9 @@ def base_config(image) -> Json:
 class Place:
     """One namespace with the Secrets of its agents, and the runs in it."""
 
-    def __init__(self, cluster: Cluster, namespace: str, *, restricted: bool = True) -> None:
+    def __init__(self, cluster: Cluster, api: ApiProxy, namespace: str, *, restricted: bool = True) -> None:
         self.cluster = cluster
+        self.api = api
         self.namespace = namespace
         labels = {"pod-security.kubernetes.io/enforce": "restricted"} if restricted else {}
         self.apply(
@@ -123,17 +124,22 @@ class Place:
 
     def status(self, name: str, kind: str = "coderun") -> Json:
         """The status of a run; nothing when it is gone."""
-        answer = self.cluster.kubectl(
-            "get", kind, name, "--namespace", self.namespace, "--ignore-not-found", "--output=json"
-        )
-        return (json.loads(answer).get("status") or {}) if answer.strip() else {}
+        return (self._read_run(name, kind) or {}).get("status") or {}
+
+    def _read_run(self, name: str, kind: str) -> Json | None:
+        return self.api.read(f"/apis/orchestrator.platform/v1/namespaces/{self.namespace}/{kind}s/{name}")
+
+    def listed(self, kind: str) -> list[Json]:
+        """All Jobs, or all ConfigMaps, Events or claims, of this namespace."""
+        found = self.api.read(f"{'/apis/batch/v1' if kind == 'jobs' else '/api/v1'}/namespaces/{self.namespace}/{kind}")
+        return found["items"] if found else []
 
     def condition(self, name: str, kind: str, of: str = "coderun") -> Json:
         """One condition of a run, nothing when it is not there."""
         found = self.status(name, of).get("conditions") or []
         return next((c for c in found if c["type"] == kind), {})
 
-    def until(self, name: str, kind: str, reason: str, of: str = "coderun", timeout_s: float = 120) -> Json:
+    def until(self, name: str, kind: str, reason: str, of: str = "coderun", timeout_s: float = 300) -> Json:
         """Wait until a condition holds for that reason."""
 
         def holds() -> Json:
@@ -157,9 +163,11 @@ class Place:
         self.cluster.kubectl("patch", "coderun", name, "--namespace", self.namespace, "--type=merge", "--patch", patch)
 
     def owned(self, kind: str, run: str, of: str = "coderun") -> list[Json]:
-        """Objects of a kind that a run owns."""
-        uid = self.cluster.get(of, run, self.namespace)["metadata"]["uid"]
-        found = self.cluster.objects(kind, self.namespace)
+        """Objects of one kind, or of several with commas between them, that a run owns."""
+        owner = self._read_run(run, of)
+        assert owner is not None, f"{of} {run} is not there"
+        found = [obj for plural in kind.split(",") for obj in self.listed(plural)]
+        uid = owner["metadata"]["uid"]
         return [o for o in found if any(r["uid"] == uid for r in o["metadata"].get("ownerReferences") or [])]
 
 
@@ -184,7 +192,7 @@ def controller_in(cluster, api_proxy, templates, base_config, tmp_path_factory, 
     """Makes a namespace, and a controller for it that is not started yet: (place, controller, relay)."""
 
     def make(namespace: str, *, restricted: bool = True) -> tuple[Place, Controller, Relay]:
-        place = Place(cluster, namespace, restricted=restricted)
+        place = Place(cluster, api_proxy, namespace, restricted=restricted)
         relay = Relay(api_proxy.port)
         controller = Controller(tmp_path_factory.mktemp(namespace), namespace, relay.port, templates=templates)
         controller.configure(base_config)

@@ -11,6 +11,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_CONNECTIONS = 16  # at once; further ones wait in the backlog of the socket
-REQUEST_LIMIT_S = 5.0
+REQUEST_LIMIT_S = 5.0  # for the next bytes of a request
+WHOLE_LIMIT_S = 20.0  # for all of them: who sends a byte a second would hold a connection for hours
 ACCEPT_PAUSE_S = 0.1  # after a connection that could not be taken; an arbitrary choice
 THREAD_STACK_BYTES = 1024 * 1024  # address space, not memory; the default of 8 MiB counts in some quotas
 
@@ -72,14 +74,14 @@ class HttpServer:
 
     def __init__(
         self, address: str, port: int, answer: Callable[[Request], Reply], *, max_body: int = 0,
-        on_crash: Callable[[BaseException], None],
+        max_connections: int = MAX_CONNECTIONS, on_crash: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._answer = answer
         self._max_body = max_body
         self._on_crash = on_crash
         self._closed = threading.Event()
-        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._slots = threading.BoundedSemaphore(max_connections)
         self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,11 +126,11 @@ class HttpServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection:
-                connection.settimeout(REQUEST_LIMIT_S)
                 try:
                     reply = self._reply(read_request(connection, max_body=self._max_body))
                 except BadRequestError as exc:
                     reply = sentence(exc.status, str(exc))
+                connection.settimeout(REQUEST_LIMIT_S)
                 connection.sendall(_head(reply) + reply.body)
         except OSError:
             pass  # the caller went away; nobody is left to be told
@@ -155,11 +157,12 @@ def wildcard_address() -> str:
 
 def read_request(connection: socket.socket, *, max_body: int) -> Request:
     """Read one request. Raises BadRequestError, OSError (time-out included)."""
+    end = time.monotonic() + WHOLE_LIMIT_S
     received = b""
     while b"\r\n\r\n" not in received:
         if len(received) > MAX_HEAD_BYTES:
             raise BadRequestError(431, "the request's head is too long")
-        part = connection.recv(4096)
+        part = _receive(connection, 4096, end)
         if not part:
             raise BadRequestError(400, "the request is incomplete")
         received += part
@@ -167,7 +170,7 @@ def read_request(connection: socket.socket, *, max_body: int) -> Request:
     method, target, headers = _parse_head(head)
     length = _body_length(headers, max_body)
     while len(body) < length:
-        part = connection.recv(min(65_536, length - len(body)))
+        part = _receive(connection, min(65_536, length - len(body)), end)
         if not part:
             raise BadRequestError(400, "the request's body is incomplete")
         body += part
@@ -176,6 +179,14 @@ def read_request(connection: socket.socket, *, max_body: int) -> Request:
     except ValueError:
         raise BadRequestError(400, "the request's target is not a path") from None
     return Request(method, unquote(parts.path), dict(parse_qsl(parts.query)), headers, body[:length])
+
+
+def _receive(connection: socket.socket, size: int, end: float) -> bytes:
+    left_s = end - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    connection.settimeout(min(REQUEST_LIMIT_S, left_s))
+    return connection.recv(size)
 
 
 def _parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:

@@ -32,6 +32,7 @@ class Config(NamedTuple):
     pod_security: dict[str, Any]
     container_security: dict[str, Any]
     resources: dict[str, Any]
+    github_host: str  # empty: github.com
     api_key_secret: str
     api_key: str
     tools_override: bool
@@ -127,6 +128,7 @@ def parse_config(text: str) -> Config:
         pod_security=read.mapping("agent.podSecurityContext"),
         container_security=read.mapping("agent.securityContext"),
         resources=read.mapping("agent.resources"),
+        github_host=read.text("agent.githubHost", default=""),
         api_key_secret=read.text("secrets.apiKeySecretName"),
         api_key=read.text("secrets.apiKeySecretKey"),
         tools_override=read.flag("permissions.agentToolsOverride"),

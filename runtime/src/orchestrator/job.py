@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AGENT = {"coderuns": "claude-code", "docsruns": "claude-docs"}
 RESULT_FILE = "/dev/termination-log"
+HOST, HOST_TOKEN = "GH_HOST", "GH_ENTERPRISE_TOKEN"  # what gh reads for a host other than github.com
 MANAGED_SETTINGS = "/etc/claude-code/managed-settings.json"
 FALLBACK_HOME = "/workspace/.agent"  # of a code run without sidecar
 # The Job is removed by the controller; this only catches a Job whose controller is gone for good.
@@ -184,7 +185,13 @@ def _agent(run: Obj, kind: str, config: Config) -> Obj:
                 {"name": "REMOTE_TOOLS", "value": _literal(spec.get("remoteTools") or "")}]  # fmt: skip
         env += [{"name": name, "value": _literal(value)} for name, value in sorted((spec.get("env") or {}).items())]
         env += [_from_secret(e["name"], e["secretName"], e["secretKey"]) for e in spec.get("envFromSecrets") or []]
-    else:
+    if config.github_host and not {entry["name"] for entry in env} & {HOST, HOST_TOKEN}:
+        # Both or none: the token goes to no host but the one that the configuration names.
+        env += [
+            {"name": HOST, "value": _literal(config.github_host)},
+            _from_secret(HOST_TOKEN, naming.token_secret(spec["githubUser"]), "token"),
+        ]
+    if kind == "docsruns":
         settings = {"name": "task-files", "mountPath": MANAGED_SETTINGS, "subPath": "settings.json", "readOnly": True}
         mounts.append(settings)
     agent: Obj = {
@@ -251,5 +258,5 @@ def _from_secret(variable: str, secret: str, key: str) -> Obj:
 
 
 def _literal(value: str) -> str:
-    """A value that Kubernetes hands over as it is: $(NAME) in it would be replaced."""
-    return value.replace("$(", "$$(")
+    """A value that Kubernetes hands over as it is: $(NAME) in it would be replaced, and $$ become $."""
+    return value.replace("$", "$$")

@@ -24,9 +24,9 @@ Obj = dict[str, Any]
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 USER_AGENT = f"orchestrator.platform/{__version__}"
 READ_LIMIT_S = 30.0
-MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a page of a list; the API server cuts objects at 1.5 MiB
+MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a page of a list
 MAX_LINE_BYTES = 8 * 1024 * 1024  # one event of a watch
-PAGE = 250  # objects of one answer to a list
+PAGE = 40  # objects of one answer to a list: etcd takes 1.5 MiB at most of each, so that every page fits
 TOKEN_AGE_S = 60.0  # the kubelet renews the file long before a token ends (bound tokens live for an hour)
 # Bookmarks come about once a minute; a watch ends by itself after its time-out, so a silent connection is dead.
 WATCH_S = 240
@@ -34,6 +34,10 @@ WATCH_SILENCE_S = 90.0
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+NAMESPACE_ENDS = "NamespaceTerminating"
+# What the server says no to and will go on saying no to until somebody changes something: bad objects, rights, quota,
+# admission; 500 is that of an admission webhook that does not answer.
+REFUSALS = (400, 403, 413, 422, 500)
 
 
 class Resource(NamedTuple):
@@ -65,6 +69,11 @@ class ApiError(Exception):
         super().__init__(sentence[:1000])
         self.status = status
         self.reason = reason
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether somebody has to do something about it, and so should be told."""
+        return self.status in REFUSALS and self.reason != NAMESPACE_ENDS
 
 
 class Unreachable(Exception):  # noqa: N818 - a state, and what a caller does with it is wait
@@ -237,6 +246,9 @@ def error_from(status: int, body: bytes) -> ApiError:
     """The server's Status object as an exception; whatever else came is not repeated."""
     try:
         content = json.loads(body)
-        return ApiError(status, str(content.get("reason") or ""), str(content.get("message") or f"status {status}"))
+        # What is made in a namespace on its way out is Forbidden, and only the causes say why.
+        causes = [cause.get("reason") for cause in (content.get("details") or {}).get("causes") or []]
+        reason = NAMESPACE_ENDS if NAMESPACE_ENDS in causes else str(content.get("reason") or "")
+        return ApiError(status, reason, str(content.get("message") or f"status {status}"))
     except (ValueError, AttributeError):
         return ApiError(status, "", f"the API server answered with status {status}")

@@ -10,6 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from discord_monitor.redaction import Redactor
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,6 +21,7 @@ MAX_SENTENCE = 500  # characters of a foreign text in a status
 NO_POD_S = (
     30  # a Job without a pod for longer is one whose pod was refused; arbitrary, the controller of Jobs takes 1 s
 )
+KILLED = 137  # exit code after SIGKILL
 
 
 class Phase(Enum):
@@ -39,6 +42,9 @@ IMAGE_TROUBLE = (
     "ImageInspectError",
 )
 OF_A_POD = ("Unschedulable", "ImageMissing", "ContainerRefused", "PodStarting")  # reasons that only a pod gives
+# What an agent says of its end becomes a status, an Event and a log line for everybody who may read runs: git and curl
+# like to repeat an address with its password.
+_redacted = Redactor()
 START_TROUBLE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
 
@@ -136,13 +142,23 @@ def _failure(
     if disruption:
         return "Evicted", disruption
     ended = terminated(pod, agent)
-    if ended is not None and ended.get("reason") == "OOMKilled":
-        return "OutOfMemory", "The agent used more memory than its limit or its node had, and was killed."
     if ended is not None:
-        told = f": {result['error']}" if result.get("error") else "; its log says why."
-        return "JobFailed", f"The agent ended with exit code {ended.get('exitCode')}{told}"
+        return _end_of_agent(ended, result, asked_to="deletionTimestamp" in pod["metadata"])
     message = (pod.get("status") or {}).get("message") or condition.get("message")
     return "JobFailed", f"The agent's pod failed: {_cut(message)}"
+
+
+def _end_of_agent(ended: Obj, result: dict[str, str], *, asked_to: bool) -> tuple[str, str]:
+    """Reason and sentence for an agent that ended badly; `asked_to`: its pod was being removed."""
+    code = ended.get("exitCode")
+    if ended.get("reason") == "OOMKilled":
+        return "OutOfMemory", "The agent used more memory than its limit or its node had, and was killed."
+    told = f": {result['error']}" if result.get("error") else "; its log says why."
+    if code == KILLED and not asked_to:
+        # The runtime does not always see why; and where only the agent's child was killed, the start script ends so.
+        told = f": {result['error']}" if result.get("error") else "."
+        return "OutOfMemory", f"The agent was killed (exit code {code}), as it happens for want of memory{told}"
+    return "JobFailed", f"The agent ended with exit code {code}{told}"
 
 
 def _disruption(pod: Obj) -> str:
@@ -198,12 +214,14 @@ def read_result(pod: Obj | None, agent: str) -> dict[str, str]:
     }
     kept = {key: found[key] for key, fits in usable.items() if fits}
     if "error" in kept:
-        kept["error"] = _cut(kept["error"])
+        kept["error"] = _cut(_redacted(kept["error"]))
     return kept
 
 
 def _is_address(text: str) -> bool:
     """An http or https address without credentials."""
+    if _redacted(text) != text:
+        return False
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 TAKE_PATIENCE_S = 5.0  # a worker without work says so often that it lives
 END_PATIENCE_S = 20.0  # for the step a worker is in; the pod's grace period is 30 s
 SYNC_POLL_S = 0.1
+# Callers of the REST API may wait for a slow API server, one after the other; the probes are answered beside them.
+MAX_CONNECTIONS = 64
 
 
 def utc_now() -> dt.datetime:
@@ -89,6 +91,7 @@ class Program:
                 port,
                 self._rest.answer,
                 max_body=MAX_BODY_BYTES,
+                max_connections=MAX_CONNECTIONS,
                 on_crash=lambda exc: self._log.crash("a request failed", exc),
             )
         except OSError as exc:

@@ -17,8 +17,8 @@ from orchestrator import naming
 from orchestrator.config import Config, ConfigError
 from orchestrator.fields import WEBHOOK, refusal
 from orchestrator.job import AGENT, Plan, SecretNeed, Watching, build, needs
-from orchestrator.kube import CLAIMS, CODE_RUNS, CONFIG_MAPS, DOCS_RUNS, EVENTS, JOBS, ApiError
-from orchestrator.observe import MAX_SENTENCE, Phase, observe
+from orchestrator.kube import CLAIMS, CODE_RUNS, CONFIG_MAPS, DOCS_RUNS, EVENTS, JOBS, PODS, ApiError
+from orchestrator.observe import MAX_SENTENCE, Phase, observe, terminated
 from orchestrator.sidecar import lacking_volumes
 from orchestrator.status import (
     CLEANED_UP,
@@ -130,7 +130,10 @@ class _Attempt:
         self._run = run
         self._kind = kind
         self._status: Obj = run.get("status") or {}
-        wanted, reached = run["spec"].get("contextVersion") or 1, self._status.get("contextVersion") or 0
+        wanted = run["spec"].get("contextVersion") or 1
+        # A former controller may have finished a run without saying which attempt that was: the one that is asked for,
+        # as long as we did not see another, and so `_clean_up` writes it down.
+        reached = self._status.get("contextVersion") or (wanted if is_final(self._status) else 0)
         # A lower version is no attempt of its own: what was done is not done again.
         self._version: int = max(wanted, reached) if kind == "coderuns" else 1
         self._is_new = kind == "coderuns" and reached != self._version
@@ -139,12 +142,6 @@ class _Attempt:
     def step(self) -> float | None:
         if is_final(self._status) and not self._is_new and reason_of(self._status, "Failed") not in NEVER_STARTED:
             return self._clean_up()
-        refused = refusal(self._kind, self._run["spec"])
-        if refused is not None:
-            sentence = f"spec.{refused.field} cannot be honoured: {refused.sentence}."
-            self._leave()
-            self._fail("FieldRefused", sentence)
-            return None
         job = self._find_job()
         if job is not None:
             return self._follow(job)
@@ -154,16 +151,32 @@ class _Attempt:
             )
             return 0.0
         try:
-            return self._start()
+            # Not before: a field that is spoilt while the agent is at work does not end its work.
+            refused = refusal(self._kind, self._run["spec"])
+            if refused is not None:
+                self._end_former_attempts()
+                self._leave()
+                self._fail("FieldRefused", f"spec.{refused.field} cannot be honoured: {refused.sentence}.")
+                return None
+            job = self._start()
         except Blocked as exc:
             if exc.mark[0] != "WaitingForService":
                 self._leave()
             self._write(Phase.PENDING, *exc.mark)
             return exc.again_s
+        except ApiError as exc:
+            if exc.is_refusal:
+                sentence = f"The API server refuses what the run needs: {exc}"[:MAX_SENTENCE]
+                self._write(Phase.PENDING, "ApiRefused", sentence, event="Warning")
+            raise
+        return self._follow(job)
 
     # Before the Job
 
-    def _start(self) -> float | None:
+    def _start(self) -> Obj:
+        """The attempt's Job, made or found. Raises Blocked, and ApiError."""
+        if reason_of(self._status, "Pending") == "WaitingForService" and self._c.turns.has_to_wait(self._run):
+            raise self._waits()
         config = self._load_config()
         files = self._render(config)
         self._end_former_attempts()
@@ -172,10 +185,7 @@ class _Attempt:
             raise Blocked("SecretMissing", lacking, SECRET_WAIT_S)
         watching = self._usable(self._c.lookup.watching(config), config)
         if self._kind == "coderuns" and not self._c.turns.take(self._run):
-            sentence = (
-                f"Another run of service {self._run['spec']['service']} is at work, and they share one workspace."
-            )
-            raise Blocked("WaitingForService", sentence, WAIT_S)
+            raise self._waits()
 
         def plan(files_name: str) -> Plan:
             return build(
@@ -189,21 +199,20 @@ class _Attempt:
         sentence = "The run is accepted; its Job is being made."
         if self._status.get("jobName") != self._job_name or reason_of(self._status, "Pending") != "ApiRefused":
             self._write(Phase.PENDING, "Accepted", sentence, fields, self._mark_of_watching(first, config))
-        return self._follow(self._make(first, names, plan))
+        return self._make(first, names, plan)
+
+    def _waits(self) -> Blocked:
+        service = self._run["spec"]["service"]
+        sentence = f"Another run of service {service} is at work, and they share one workspace."
+        return Blocked("WaitingForService", sentence, WAIT_S)
 
     def _make(self, first: Plan, names: tuple[str, str], plan: Callable[[str], Plan]) -> Obj:
         """ConfigMap, claim and Job, each made or found; the Job."""
-        try:
-            name = self._make_files(first, names)
-            chosen = first if name == names[0] else plan(name)
-            if chosen.claim is not None:
-                self._api.create(CLAIMS, self._c.namespace, chosen.claim)
-            job = self._make_job(chosen)
-        except ApiError as exc:
-            if exc.status in (403, 422) and exc.reason != "NamespaceTerminating":
-                sentence = f"The API server refuses what the run needs: {exc}"[:MAX_SENTENCE]
-                self._write(Phase.PENDING, "ApiRefused", sentence, event="Warning")
-            raise
+        name = self._make_files(first, names)
+        chosen = first if name == names[0] else plan(name)
+        if chosen.claim is not None:
+            self._api.create(CLAIMS, self._c.namespace, chosen.claim)
+        job = self._make_job(chosen)
         self._stores.jobs.put(job)
         return job
 
@@ -316,14 +325,13 @@ class _Attempt:
         return bool(reason_of(self._status, "Running")) or reason_of(self._status, "Pending") not in ("", *BEFORE_JOB)
 
     def _follow(self, job: Obj) -> float | None:
-        name = job["metadata"]["name"]
         if not self._was_made():
             # Made a moment ago, or by a process that was killed before it could say so.
             fields = self._first_fields() | {"configmapName": _files_of(job)}
             self._write(
                 Phase.PENDING, "JobCreated", "The Job is made, and its pod is on its way.", fields, event="Normal"
             )
-        pods = [p for p in self._stores.pods.all() if (p["metadata"].get("labels") or {}).get("job-name") == name]
+        pods = self._pods_of(job)
         was = Phase(self._status["phase"]) if self._status.get("phase") in PHASES else Phase.PENDING
         seen = observe(
             job,
@@ -348,11 +356,21 @@ class _Attempt:
             return 0.0
         return seen.again_s or None
 
+    def _pods_of(self, job: Obj) -> list[Obj]:
+        name = job["metadata"]["name"]
+        known = [p for p in self._stores.pods.all() if (p["metadata"].get("labels") or {}).get("job-name") == name]
+        if not has_ended(job) or any(terminated(pod, AGENT[self._kind]) for pod in known):
+            return known
+        # The watch of the pods may be behind that of the Jobs, and what the agent says at its end is read only once.
+        return self._api.list(PODS, self._c.namespace, f"job-name={name}")[0] or known
+
     # After the Job
 
     def _clean_up(self) -> float | None:
         """Remove Jobs and ConfigMaps of the run when their time has come (OR-036…OR-039, OR-A27)."""
         self._leave()
+        if self._kind == "coderuns" and not self._status.get("contextVersion"):
+            self._patch({"contextVersion": self._version})
         if reason_of(self._status, CLEANED_UP):
             return None
         try:
@@ -361,20 +379,30 @@ class _Attempt:
             return WAIT_S
         if not config.cleanup:
             return None
-        done = self._status.get("phase") == Phase.SUCCEEDED.value
+        done = self._status.get("phase") != Phase.FAILED.value
         delay_s = (config.completed_delay_min if done else config.failed_delay_min) * 60
         left_s = delay_s - self._seconds_since(self._status.get("lastUpdate"))
         if left_s > 0:
             return left_s
+        try:
+            self._remove(config)
+        except ApiError as exc:
+            if exc.is_refusal:
+                sentence = f"The API server refuses to remove what the run had: {exc}"[:MAX_SENTENCE]
+                mark = Mark(CLEANED_UP, holds=False, reason="ApiRefused", sentence=sentence)
+                self._patch(advance(self._status, self._stamp(), phase=None, marks=[mark], fields={}))
+            raise
+        what = "Job and ConfigMap are" if config.delete_files else "The Job is"
+        mark = Mark(CLEANED_UP, holds=True, reason="DelayPassed", sentence=f"{what} removed; a workspace claim stays.")
+        self._patch(advance(self._status, self._stamp(), phase=None, marks=[mark], fields={}))
+        return None
+
+    def _remove(self, config: Config) -> None:
         jobs = self._owned_jobs()
         if config.delete_files:
             self._remove_files({str(self._status.get("configmapName") or ""), *(_files_of(job) for job in jobs)})
         for job in jobs:
             self._api.delete(JOBS, self._c.namespace, job["metadata"]["name"], job["metadata"]["uid"])
-        what = "Job and ConfigMap are" if config.delete_files else "The Job is"
-        mark = Mark(CLEANED_UP, holds=True, reason="DelayPassed", sentence=f"{what} removed; a workspace claim stays.")
-        self._patch(advance(self._status, self._stamp(), phase=None, marks=[mark], fields={}))
-        return None
 
     def _remove_files(self, names: set[str]) -> None:
         """ConfigMaps of the run by name; those of former attempts, whose Jobs may be gone, by their labels."""
@@ -429,9 +457,17 @@ class _Attempt:
         if patch is None:
             return
         meta = self._run["metadata"]
-        written = self._api.merge(RESOURCES[self._kind], self._c.namespace, meta["name"], {"status": patch}, "status")
+        resource, store = RESOURCES[self._kind], self._stores.runs[self._kind]
+        # With the version: a run that was changed meanwhile, or made anew under the same name, is looked at first.
+        body = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "status": patch}
+        try:
+            written = self._api.merge(resource, self._c.namespace, meta["name"], body, "status")
+        except ApiError as exc:
+            if exc.status == 409 and (fresh := self._api.get(resource, self._c.namespace, meta["name"])) is not None:
+                store.put(fresh)
+            raise
         if written is not None:
-            self._stores.runs[self._kind].put(written)
+            store.put(written)
             self._run, self._status = written, written.get("status") or {}
 
     def _tell(self, severity: str, reason: str, sentence: str) -> None:
@@ -461,10 +497,10 @@ class _Attempt:
 
     def _seconds_since(self, stamp: object) -> float:
         try:
-            then = dt.datetime.strptime(str(stamp), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)
+            then = dt.datetime.fromisoformat(str(stamp))
         except ValueError:
             return float("inf")
-        return (self._c.now() - then).total_seconds()
+        return (self._c.now() - (then if then.tzinfo else then.replace(tzinfo=dt.UTC))).total_seconds()
 
 
 def _files_of(job: Obj) -> str:

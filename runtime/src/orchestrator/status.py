@@ -70,8 +70,8 @@ def advance(
 
 
 def is_final(status: Obj) -> bool:
-    """Whether the attempt has ended."""
-    return status.get("phase") in FINAL
+    """Whether the attempt has ended; `workCompleted` alone says so too (OR-360, OR-A23)."""
+    return status.get("phase") in FINAL or status.get("workCompleted") is True
 
 
 def reason_of(status: Obj, kind: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_GRAVES = 4096  # deletions remembered, so that a late answer to a request of ours brings nobody back; arbitrary
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 30.0  # between two tries while the API server does not answer
 ENOUGH_S = 5.0  # a watch that held this long was none in vain
+BRIEF_PAUSE_S = 0.2  # behind a shorter one, so that a proxy that ends every watch at once is not asked in a row
 
 
 def version_of(obj: Obj) -> int:
@@ -108,6 +109,8 @@ class Informer:
                     self._list()
                 self._watch(stop)
                 pause_s = FIRST_PAUSE_S
+                if time.monotonic() - began_at < ENOUGH_S:
+                    stop.wait(BRIEF_PAUSE_S)
                 continue
             except ApiError as exc:
                 # 410 Gone: the version is older than what the server remembers. Any other refusal may be of that sort.
@@ -133,7 +136,14 @@ class Informer:
         self._version, self.problem = version, ""
         self.synced.set()
         for obj in changed:
+            self._tell(obj)
+
+    def _tell(self, obj: Obj) -> None:
+        """One object that nobody understands ends no watch."""
+        try:
             self._on_change(obj)
+        except Exception as exc:  # noqa: BLE001 - the border of one object
+            self._log.crash(f"{self.resource.plural}/{obj['metadata']['name']} is not understood", exc)
 
     def _watch(self, stop: Stop) -> None:
         """Follow one watch to its end. Whatever came is kept when it breaks: the next one goes on behind it."""
@@ -143,9 +153,9 @@ class Informer:
             obj = event["object"]
             if event["type"] == "DELETED":
                 self.store.drop(obj)
-                self._on_change(obj)
+                self._tell(obj)
             elif event["type"] != "BOOKMARK" and self.store.put(obj):
-                self._on_change(obj)
+                self._tell(obj)
             self._version = str(obj["metadata"]["resourceVersion"])
             if stop.requested:
                 return

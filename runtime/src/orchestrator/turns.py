@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from orchestrator.store import Store
 
 
+# Reasons of condition Pending of a run that has not begun its attempt; the Job that its status names is a former one's.
+NOT_BEGUN = ("WaitingForService", "SecretMissing", "TemplateInvalid", "ConfigurationUnreadable", "FormerAttempt")
+
+
 class Turns:
     """Whose turn it is on each claim; the one that waits longest comes first."""
 
@@ -34,9 +38,10 @@ class Turns:
     def expect(self, run: Obj) -> None:
         """A run that was not looked at yet: nobody younger goes before it, however late it is looked at."""
         meta, status = run["metadata"], run.get("status") or {}
-        if status.get("jobName") or is_final(status) or meta.get("deletionTimestamp"):
+        reason = reason_of(status, "Pending")
+        if is_final(status) or meta.get("deletionTimestamp") or reason not in ("", "WaitingForService"):
             return
-        if reason_of(status, "Pending") not in ("", "WaitingForService"):
+        if status.get("jobName") and not reason:
             return
         claim = naming.claim_name(run["spec"]["service"])
         with self._lock:
@@ -50,20 +55,30 @@ class Turns:
 
     def take(self, run: Obj) -> bool:
         """Whether the run may start now; it holds the claim then. A run that may not is one of those who wait."""
-        meta = run["metadata"]
-        uid, claim = meta["uid"], naming.claim_name(run["spec"]["service"])
+        uid, claim = run["metadata"]["uid"], naming.claim_name(run["spec"]["service"])
         with self._lock:
-            mine = (meta["creationTimestamp"], meta["name"])
-            waiting = self._waiting.setdefault(claim, {})
-            waiting[uid] = mine
-            for other, (_created, name) in list(waiting.items()):
-                if other != uid and not self._lives(other, name):
-                    del waiting[other]
-            if min(waiting.values()) != mine or self._is_held(claim, uid):
+            if not self._is_next(run, claim):
                 return False
-            del waiting[uid]
-            self._taken[claim] = (uid, meta["name"])
+            del self._waiting[claim][uid]
+            self._taken[claim] = (uid, run["metadata"]["name"])
             return True
+
+    def has_to_wait(self, run: Obj) -> bool:
+        """Whether `take` would say no. Cheap: hundreds may wait, woken whenever a pod of theirs changes."""
+        with self._lock:
+            return not self._is_next(run, naming.claim_name(run["spec"]["service"]))
+
+    def _is_next(self, run: Obj, claim: str) -> bool:
+        meta = run["metadata"]
+        waiting = self._waiting.setdefault(claim, {})
+        waiting[meta["uid"]] = (meta["creationTimestamp"], meta["name"])
+        while True:
+            first = min(waiting, key=waiting.__getitem__)
+            if first == meta["uid"]:
+                return not self._is_held(claim, first)
+            if self._lives(first, waiting[first][1]):
+                return False
+            del waiting[first]
 
     def leave(self, run: Obj) -> None:
         """The run neither holds its claim nor waits for it: it ended, or waits for something else."""
@@ -98,9 +113,9 @@ class Turns:
 
     def _run_holds(self, run: Obj, claim: str) -> bool:
         status = run.get("status") or {}
-        return (
-            bool(status.get("jobName")) and not is_final(status) and naming.claim_name(run["spec"]["service"]) == claim
-        )
+        if not status.get("jobName") or is_final(status) or reason_of(status, "Pending") in NOT_BEGUN:
+            return False
+        return naming.claim_name(run["spec"]["service"]) == claim
 
     def _is_of(self, pod: Obj, uid: str) -> bool:
         job = self._jobs.get((pod["metadata"].get("labels") or {}).get("job-name", ""))
