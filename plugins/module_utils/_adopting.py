@@ -55,10 +55,15 @@ class Adoption:
 
     def plan(self) -> None:
         """Look at everything; raises PlatformError for what stands in the way."""
-        self._cluster.each(self._look, self._wanted)
+        there = self._all()
+        self._live = {_key({**obj, "kind": place.kind}): obj for place, obj in there}
+        # The lists hold the release's own namespace; little of a chart is elsewhere.
+        self._cluster.each(
+            self._look, [one for one in self._wanted if one["metadata"].get("namespace") != self._namespace]
+        )
         release = f"{self._namespace}/{self._name}"
         self.rows = [plan_object(wanted, self._live.get(_key(wanted)), release) for wanted in self._wanted]
-        self.left = leftovers(self._all(), self.rows)
+        self.left = leftovers(there, self.rows)
         wrong = [f"{row.kind} {row.name}: {row.reason}" for row in self.rows if row.outcome == "conflict"]
         if wrong:
             raise PlatformError(
@@ -67,6 +72,7 @@ class Adoption:
             )
 
     def _look(self, wanted: Obj) -> None:
+        self._live.pop(_key(wanted), None)
         live = self._cluster.find(_path(wanted))
         if live is not None:
             self._live[_key(wanted)] = live

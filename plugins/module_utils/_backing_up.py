@@ -134,6 +134,10 @@ def save(backup: Backup, dest: str, key: Key | None, *, dry_run: bool) -> dict[s
     files = files_of(backup)
     content = pack(files, FOLDER, mtime=0)
     target = Path(dest).expanduser()
+    if target.is_dir() or not target.parent.is_dir():
+        # Said in check mode too.
+        what = "is a folder" if target.is_dir() else f"lies in {target.parent}, which is no folder"
+        raise PlatformError(f"The backup cannot be written to {dest}: it {what}. Correct dest.")
     if _holds(target, content, key):
         return {"changed": False, "size": target.stat().st_size, "files": sorted(files)}
     if dry_run:
@@ -176,7 +180,9 @@ def load(source: str, key: Key | None) -> Backup:
 
 
 def key_of(params: dict[str, t.Any]) -> Key | None:
-    """The Vault password that a module was given, None when there is none."""
+    """The Vault password that a module was given, None when there is none; raises PlatformError for a missing file."""
     if not params["vault_password_file"]:
         return None
-    return Key(params["vault_password_file"], params["vault_id"] or GROUP)
+    key = Key(params["vault_password_file"], params["vault_id"] or GROUP)
+    key.check()
+    return key

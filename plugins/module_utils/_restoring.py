@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
+import tempfile
 import threading
 import time
 import typing as t
+from collections.abc import Iterable
 from pathlib import Path
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import open_record
@@ -20,16 +23,18 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._backup impo
     Place,
     Saved,
     cleaned,
+    made_by_kubernetes,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup_files import Backup, Release
 from ansible_collections.orchestrator.platform.plugins.module_utils._bundle import PART_OF
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
-from ansible_collections.orchestrator.platform.plugins.module_utils._crds import is_established
+from ansible_collections.orchestrator.platform.plugins.module_utils._crds import is_established, objects_path
 from ansible_collections.orchestrator.platform.plugins.module_utils._drift import drift_of, path_of, recorded_objects
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
     ApiError,
     ClusterError,
     PlatformError,
+    UnreachableError,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import decode_record, latest_record
 from ansible_collections.orchestrator.platform.plugins.module_utils._restore import (
@@ -96,8 +101,8 @@ class Restorer:
     def run(self) -> list[Row]:
         """Look, try, write; raises PlatformError before anything is written when the API server refuses a part."""
         self._look()
-        refused: list[str] = []
-        plan = [self._tried(one, refused) for group in in_order(self._saved) for one in group]
+        plan = self._cluster.each(self._tried, [one for group in in_order(self._saved) for one in group])
+        refused = [f"{row.kind} {_where(row)}: {row.message}" for row in plan if row.outcome == "failed"]
         if refused:
             shown = "; ".join(refused[:10]) + (f"; and {len(refused) - 10} more" if len(refused) > 10 else "")
             raise PlatformError(f"The cluster would not take the backup: {shown}. Nothing was written.")
@@ -107,7 +112,7 @@ class Restorer:
         try:
             rows: list[Row] = []
             for group in in_order(self._saved):
-                rows += self._cluster.each(self._write, group)
+                rows += self._cluster.each(self._brought, group)
                 self._await_kinds(group)
         finally:
             self._let_go(held)
@@ -151,12 +156,11 @@ class Restorer:
 
     # -- trying ---------------------------------------------------------------------------------------------------
 
-    def _tried(self, one: Saved, refused: list[str]) -> Row:
+    def _tried(self, one: Saved) -> Row:
         """What would become of an object, asked of the API server where it can know."""
         try:
             return self._write(one, dry_run=True)
         except ApiError as exc:
-            refused.append(f"{one.place.kind} {_where(one)}: {exc}")
             return Row(one.place.kind, one.namespace, one.name, "failed", str(exc))
 
     def _can_be_tried(self, one: Saved) -> bool:
@@ -165,14 +169,26 @@ class Restorer:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
+    def _brought(self, one: Saved) -> Row:
+        """An object as it is now; raises PlatformError, which says that a part is written."""
+        try:
+            return self._write(one)
+        except (ApiError, UnreachableError) as exc:
+            raise PlatformError(
+                f"The restore stopped at {one.place.kind} {_where(one)}: {exc}. What comes before it is there; mend "
+                "this and restore again."
+            ) from exc
+
     def _write(self, one: Saved, *, dry_run: bool = False) -> Row:
         """Bring one object; raises ClusterError."""
         key = (one.place.kind, one.namespace, one.name)
         body, live = body_of(one, self._uids), self._live.get(key)
         row = Row(one.place.kind, one.namespace, one.name, "created")
+        if live is None and dry_run and not self._can_be_tried(one):
+            return row
         if live is None:
-            if not dry_run or self._can_be_tried(one):
-                self._create(one, body, dry_run=dry_run)
+            live = self._create(one, body, dry_run=dry_run)
+        if live is None:
             return row
         if live["metadata"].get("deletionTimestamp"):
             raise ApiError(409, "it is being deleted: wait until it is gone, then restore again", {})
@@ -183,7 +199,7 @@ class Restorer:
             return row._replace(outcome="replaced", message="its status was missing")
         if alike(one, body, live):
             return row._replace(outcome="unchanged")
-        kept = self._reason_to_keep(one)
+        kept = self._reason_to_keep(one, live)
         if kept:
             return row._replace(outcome="kept", message=kept)
         return row._replace(outcome=self._replace(one, body, live, dry_run=dry_run))
@@ -208,14 +224,31 @@ class Restorer:
             return self._cluster.apply(path, content, manager=FIELD_MANAGER, dry_run=dry_run, whole=True, force=True)
         return self._cluster.replace(path, replacement(body, live), manager=WRITER, dry_run=dry_run)
 
-    def _reason_to_keep(self, one: Saved) -> str:
+    def _reason_to_keep(self, one: Saved, live: Obj) -> str:
+        if made_by_kubernetes(one.place, live):
+            return ""  # nobody has ever written it
         if one.place.kind in KEPT_KINDS:
             return "it is there and differs; what holds data or a schema is never replaced"
         if self._options.mapped and not one.place.namespaced:
             return "it is there and differs; with exchanged namespaces nothing of the whole cluster is replaced"
         return "" if self._options.replace else "it is there and differs"
 
-    def _create(self, one: Saved, body: Obj, *, dry_run: bool) -> None:
+    def _create(self, one: Saved, body: Obj, *, dry_run: bool) -> Obj | None:
+        """Make an object; where somebody was quicker, the one that is there. Raises ClusterError.
+
+        Kubernetes itself is quicker with the account `default` of a new namespace, which may hold pull secrets.
+        """
+        try:
+            self._make(one, body, dry_run=dry_run)
+        except ApiError as exc:
+            there = self._cluster.find(one.place.path(one.namespace, one.name)) if exc.status == 409 else None
+            if there is None:
+                raise
+            self._remember(one.place, there)
+            return there
+        return None
+
+    def _make(self, one: Saved, body: Obj, *, dry_run: bool) -> None:
         content = json.dumps(body).encode()
         if one.applied or one.place.kind == "CustomResourceDefinition":
             # Its fields belong to this collection again, as an apply of a role or module expects.
@@ -252,7 +285,7 @@ class Restorer:
         if dry_run:
             return
         self._until(lambda: self._cluster.find(path) is None, f"{one.place.kind} {_where(one)} is still there")
-        self._create(one, body, dry_run=False)
+        self._make(one, body, dry_run=False)
 
     def _await_kinds(self, group: list[Saved]) -> None:
         """Wait until the API server serves the kinds that were just made."""
@@ -261,7 +294,9 @@ class Restorer:
                 self._until(functools.partial(self._is_served, one), f"{one.name} is not served")
 
     def _is_served(self, one: Saved) -> bool:
-        return is_established(self._cluster.get(one.place.path(name=one.name)))
+        # Established is said a moment before the first request is answered.
+        there = is_established(self._cluster.get(one.place.path(name=one.name)))
+        return there and self._cluster.find(objects_path(one.obj), limit=1) is not None
 
     def _until(self, truth: t.Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + WAIT_S
@@ -295,7 +330,7 @@ class Restorer:
             self._cluster.merge(path, {"spec": {"replicas": replicas}})
 
 
-def _where(one: Saved) -> str:
+def _where(one: Saved | Row) -> str:
     return f"{one.namespace}/{one.name}" if one.namespace else one.name
 
 
@@ -336,8 +371,30 @@ def _drift(cluster: Cluster, record: Obj, namespace: str) -> list[str]:
     return [words for words in found if words]
 
 
-def lay_out(release: Release, folder: Path) -> dict[str, str]:
-    """Write a release's chart and values below a private folder; returns where they are."""
+def lay_out(releases: Iterable[Release], rows: Iterable[dict[str, Json]]) -> str:
+    """Write what Helm needs into a new private folder, and its places into the rows; "" where Helm needs nothing."""
+    work = [
+        (release, row) for release, row in zip(releases, rows, strict=False) if row["outcome"] in ("install", "upgrade")
+    ]
+    if not work:
+        return ""
+    try:
+        folder = tempfile.mkdtemp(prefix="platform-restore-")
+        try:
+            for release, row in work:
+                row.update(_laid_out(release, Path(folder)))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    except OSError as exc:
+        raise PlatformError(
+            f"The charts cannot be written below {tempfile.gettempdir()} ({exc.strerror}): the objects are there, the "
+            "releases are not; make room, or set TMPDIR, and restore again."
+        ) from exc
+    return folder
+
+
+def _laid_out(release: Release, folder: Path) -> dict[str, str]:
     chart = folder / release.namespace / release.name / "chart"
     for name, content in chart_files(release).items():
         file = chart / name

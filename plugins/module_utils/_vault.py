@@ -40,6 +40,11 @@ class Key(t.NamedTuple):
         """As ansible-vault takes it."""
         return f"{self.label}@{Path(self.password_file).expanduser().absolute()}"
 
+    def check(self) -> None:
+        """Raises PlatformError where there is no such file; in check mode nothing else would."""
+        if not Path(self.password_file).expanduser().is_file():
+            raise PlatformError(f"The password file {self.password_file} does not exist: correct vault_password_file.")
+
 
 def is_encrypted(content: bytes) -> bool:
     """Whether a file is one that Ansible Vault has written."""
@@ -57,8 +62,7 @@ def decrypt(content: bytes, key: Key, source: str) -> bytes:
 
 
 def _vault(verb: list[str], key: Key, content: bytes, what: str) -> bytes:
-    if not Path(key.password_file).expanduser().is_file():
-        raise PlatformError(f"The password file {key.password_file} does not exist: correct vault_password_file.")
+    key.check()
     argv = [sys.executable, "-m", "ansible", "vault", *verb, f"--vault-id={key.identity}", "--output=-"]
     env = {name: value for name, value in os.environ.items() if name not in _OTHERS}
     try:

@@ -168,8 +168,8 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
     )
     if not own:
         raise PlatformError("namespaces is empty, so there is nothing to save: name the platform's namespaces.")
-    backup = read_backup(cluster, scope, {name: str(value) for name, value in params["versions"].items()})
     key = key_of(params)
+    backup = read_backup(cluster, scope, {name: str(value) for name, value in params["versions"].items()})
     return {
         **save(backup, params["dest"], key, dry_run=check_mode),
         "dest": params["dest"],

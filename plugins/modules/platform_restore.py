@@ -21,8 +21,8 @@ description:
   - Runs come back with their status, so that finished ones are not started again. Where a controller of the chart runs
     in a namespace that gets runs, it is stopped meanwhile.
   - Objects of a Helm release are left to Helm. For each release the module says what Helm has to do (V(install),
-    V(upgrade), V(repair) or V(unchanged)), and lays out the release's own chart and values below O(work_dir). Helm's
-    record is not written by hand, since the chart is what knows the namespace.
+    V(upgrade), V(repair) or V(unchanged)), and on request lays out the release's own chart and values. Helm's record is
+    not written by hand, since the chart is what knows the namespace.
   - Never replaced are runs, claims and custom resource definitions that are there. With O(namespace_map) nothing of the
     whole cluster is replaced either.
   - No Secret is printed.
@@ -49,11 +49,12 @@ options:
     description: Whether Helm releases come back. If not, what belongs to them does not come back either.
     type: bool
     default: true
-  work_dir:
+  lay_out:
     description:
-      - Folder of mode 0700 into which charts and values of the releases that Helm has to work on are written. The
-        values may hold secrets; remove it afterwards. Without it nothing is laid out.
-    type: path
+      - Whether charts and values of the releases that Helm has to install or upgrade are written into a new folder of
+        mode 0700, RV(folder). The values may hold secrets; remove it afterwards. Never in check mode.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - orchestrator.platform.platform_archive
@@ -139,12 +140,17 @@ releases:
     chart_path:
       description: Folder of the chart.
       type: str
-      returned: when Helm has something to do, with O(work_dir)
+      returned: when Helm has to install or upgrade, with O(lay_out)
     values_path:
       description: File with the values.
       type: str
-      returned: when Helm has something to do, with O(work_dir)
+      returned: when Helm has to install or upgrade, with O(lay_out)
   sample: [{name: orchestrator, namespace: orchestrator, chart: orchestrator-0.2.0, outcome: install, reasons: []}]
+folder:
+  description: The folder with charts and values, to be removed by the caller. Empty where nothing was laid out.
+  returned: always
+  type: str
+  sample: ""
 unfinished_runs:
   description: Runs in the archive that were under way. The controller starts or judges them anew.
   returned: always
@@ -165,7 +171,6 @@ api_calls:
 
 import typing as t
 from collections import Counter
-from pathlib import Path
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
@@ -196,7 +201,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "existing": {"type": "str", "choices": ["replace", "keep"], "default": "replace"},
     "kinds": {"type": "list", "elements": "str", "default": []},
     "releases": {"type": "bool", "default": True},
-    "work_dir": {"type": "path"},
+    "lay_out": {"type": "bool", "default": False},
 }
 
 
@@ -221,31 +226,20 @@ def run(params: dict[str, Json], backup: Backup, cluster: Cluster, *, check_mode
         dry_run=check_mode,
     )
     rows = Restorer(cluster, backup, options).run()
-    releases = plan_releases(params, backup, cluster, check_mode=check_mode)
+    releases = [plan_release(cluster, release) for release in backup.releases if params["releases"]]
+    folder = "" if check_mode or not params["lay_out"] else lay_out(backup.releases, releases)
     summary = Counter(row.outcome for row in rows)
     return {
         "changed": bool(summary["created"] + summary["replaced"]),
         "objects": [row._asdict() for row in rows],
         "summary": dict(sorted(summary.items())),
         "releases": releases,
+        "folder": folder,
         "unfinished_runs": unfinished(backup.saved),
         "versions": backup.about.get("versions") or {},
         "diff": {"before": "", "after": "".join(shown(row) for row in rows)},
         "api_calls": cluster.calls,
     }
-
-
-def plan_releases(
-    params: dict[str, Json], backup: Backup, cluster: Cluster, *, check_mode: bool
-) -> list[dict[str, Json]]:
-    """One row a release, with its chart and values laid out where Helm has something to do."""
-    found = []
-    for release in backup.releases if params["releases"] else []:
-        row = plan_release(cluster, release)
-        if row["outcome"] != "unchanged" and params["work_dir"] and not check_mode:
-            row |= lay_out(release, Path(params["work_dir"]))
-        found.append(row)
-    return found
 
 
 def shown(row: Row) -> str:

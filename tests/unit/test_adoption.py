@@ -130,8 +130,8 @@ class Recorder:
     def find(self, path):
         return self.there.get(path)
 
-    def items(self, _path, **_params):
-        return [], ""
+    def items(self, path, **_params):
+        return [item for key, item in self.there.items() if key.rpartition("/")[0] == path], ""
 
     def merge(self, path, body):
         self.writes.append(f"merge {path.rpartition('/')[2]} {json.dumps(body, sort_keys=True)[:40]}")

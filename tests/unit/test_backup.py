@@ -15,7 +15,7 @@ import tarfile
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._archive import pack, unpack
-from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import load, save
+from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import key_of, load, save
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup import (
     BY_KIND,
     PLACES,
@@ -292,6 +292,21 @@ def test_the_same_cluster_gives_the_same_bytes(tmp_path):
     dest.chmod(0o644)
     assert save(backup(), str(dest), None, dry_run=False)["changed"]
     assert stat.S_IMODE(dest.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(("dest", "words"), [("nowhere/b.tar.gz", "is no folder"), ("", "is a folder")])
+def test_a_place_that_takes_no_archive_is_said_in_check_mode_too(tmp_path, dest, words, dry_run):
+    """Issue 6, bad input: check mode promises nothing that the run cannot keep."""
+    with pytest.raises(PlatformError, match=f"{words}.*Correct dest"):
+        save(backup(), str(tmp_path / dest), None, dry_run=dry_run)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_password_file_is_said_before_anything_is_read(tmp_path):
+    """Issue 6, bad input: in check mode too, where nothing is encrypted yet."""
+    with pytest.raises(PlatformError, match="does not exist: correct vault_password_file"):
+        key_of({"vault_password_file": str(tmp_path / "nowhere"), "vault_id": ""})
 
 
 def refusal(content: bytes) -> str:

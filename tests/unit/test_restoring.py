@@ -8,12 +8,15 @@ What the API server makes of the requests is shown by the scenario `backup`.
 from __future__ import annotations
 
 import json
+import shutil
+import stat
+from pathlib import Path
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup import BY_KIND, Scope, chosen
-from ansible_collections.orchestrator.platform.plugins.module_utils._backup_files import Backup
+from ansible_collections.orchestrator.platform.plugins.module_utils._backup_files import Backup, Release
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
-from ansible_collections.orchestrator.platform.plugins.module_utils._restoring import Options, Restorer
+from ansible_collections.orchestrator.platform.plugins.module_utils._restoring import Options, Restorer, lay_out
 
 SPACE = "orchestrator"
 RUN = {"metadata": {"name": "run", "namespace": SPACE}, "spec": {"taskId": 1}, "status": {"phase": "Succeeded"}}
@@ -34,6 +37,7 @@ class Api:
                 self.store[path] = {**item, "metadata": {"uid": "old", "resourceVersion": "1", **item["metadata"]}}
         self.writes: list[str] = []
         self.refuses = ""
+        self.quicker: dict[str, list[str]] = {}  # path of a creation -> what Kubernetes makes right after it
 
     def each(self, function, items):
         return [function(item) for item in items]
@@ -58,7 +62,13 @@ class Api:
         made = json.loads(body)
         made["metadata"] |= {"uid": "new", "resourceVersion": "2"}
         if not dry_run:
-            self.store[f"{path}/{made['metadata']['name']}"] = made
+            there = self.store.setdefault(f"{path}/{made['metadata']['name']}", made)
+            if there is not made:
+                raise ApiError(409, "already exists", {})
+            for other in self.quicker.pop(path, []):
+                self.store[other] = {
+                    "metadata": {"name": "default", "namespace": SPACE, "uid": "k", "resourceVersion": "1"}
+                }
         return made
 
     def replace(self, path, body, *, manager, dry_run):
@@ -137,6 +147,63 @@ def test_one_refusal_stops_all():
     with pytest.raises(PlatformError, match=r"CodeRun orchestrator/run: exceeded quota\. Nothing was written"):
         restored(api, backup(ConfigMap=[SETTINGS], CodeRun=[RUN]))
     assert api.writes == []
+
+
+def test_a_failure_on_the_way_says_that_a_part_is_written():
+    """What the dry run could not know: one sentence with the object, and the restore can be run again."""
+    api = Api()
+    api.each = refusing_later(api, "coderuns")
+    with pytest.raises(PlatformError, match=r"stopped at CodeRun orchestrator/run: exceeded quota\. What comes before"):
+        restored(api, backup(ConfigMap=[SETTINGS], CodeRun=[RUN]))
+    assert api.writes == ["create configmaps"]
+    del api.each
+    api.refuses = ""
+    outcomes = restored(api, backup(ConfigMap=[SETTINGS], CodeRun=[RUN]))
+    assert outcomes == {"ConfigMap settings": "unchanged", "CodeRun run": "created"}
+
+
+def refusing_later(api: Api, kind: str):
+    """An `each` after whose first write the API server begins to refuse a kind."""
+
+    def each(function, items):
+        found = [function(item) for item in items]
+        api.refuses = kind if api.writes else ""
+        return found
+
+    return each
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_the_account_that_kubernetes_makes_meanwhile_gets_its_pull_secrets(replace):
+    """A new namespace has its account `default` before the restore comes to it; nobody has written that one."""
+    account = {"metadata": {"name": "default", "namespace": SPACE}, "imagePullSecrets": [{"name": "pull"}]}
+    api = Api()
+    api.quicker[PATHS["ConfigMap"]] = [f"{PATHS['ServiceAccount']}/default"]
+    saved = backup(ServiceAccount=[account], ConfigMap=[SETTINGS])
+    # The settings are made first, as a namespace would be: the account is there when its turn comes, and was not looked at.
+    saved = saved._replace(saved=list(reversed(saved.saved)))
+    assert restored(api, saved, replace=replace) == {
+        "ConfigMap settings": "created",
+        "ServiceAccount default": "replaced",
+    }
+    assert api.store[f"{PATHS['ServiceAccount']}/default"]["imagePullSecrets"] == [{"name": "pull"}]
+
+
+def test_charts_are_laid_out_where_nobody_else_reads(tmp_path, monkeypatch):
+    """Only what Helm has to install or upgrade; the folder is private, and gone when a chart cannot be written."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    chart = {"metadata": {"name": "c", "version": "1"}, "files": [], "templates": [], "values": {}, "schema": None}
+    release = Release("a", SPACE, 1, "deployed", chart, {"password": "canary"})
+    assert lay_out([release], [{"outcome": "unchanged"}]) == ""
+    row = {"outcome": "install"}
+    folder = Path(lay_out([release], [row]))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert json.loads(Path(row["values_path"]).read_text()) == {"password": "canary"}
+    shutil.rmtree(folder)
+    bad = release._replace(chart={**chart, "files": [{"name": "../outside", "data": ""}]})
+    with pytest.raises(PlatformError, match="outside of itself"):
+        lay_out([bad], [{"outcome": "install"}])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_check_mode_writes_nothing():

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tarfile
 
 import pytest
 
 from canaries import assert_absent
 from documented import commands, run
-from real_cluster import STATE, succeeded
+from real_cluster import STATE, statuses, succeeded
 
 testinfra_hosts = ["local://"]
 
@@ -28,19 +29,8 @@ CANARIES = {
     "Anthropic key": "canary-api-key-of-the-tests-91f3c7d0",
     "GitHub token": "canary-github-token-of-the-tests-66bb",
 }
-RUN = {
-    "apiVersion": "orchestrator.platform/v1",
-    "kind": "CodeRun",
-    "metadata": {"name": "left-behind", "namespace": "moved-aside"},
-    "spec": {
-        "taskId": 1,
-        "service": "api",
-        "repositoryUrl": "https://git.example.org/o/api.git",
-        "docsRepositoryUrl": "https://git.example.org/o/docs.git",
-        "model": "claude-sonnet-4-20250514",
-        "githubUser": "alice",
-    },
-}
+FINALIZER = "coderuns.orchestrator.io/finalizer"  # of the former controller, on each of its runs
+HOST = "orchestrator.example.org"
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +91,30 @@ def health(cluster, namespace):
     return cluster.raw(f"/api/v1/namespaces/{namespace}/services/orchestrator:80/proxy/health")["status"]
 
 
+def run_of_the_old(cluster, namespace):
+    """What must not be lost of the run that carries the former controller's finalizer."""
+    found = cluster.get("coderun", "of-the-old", namespace)
+    assert found["metadata"].get("deletionTimestamp") is None
+    assert found["metadata"]["finalizers"] == [FINALIZER]
+    return found["metadata"]["uid"], found["spec"]
+
+
+def hosts(cluster, namespace):
+    """Hosts of the namespace's Ingresses."""
+    return [rule["host"] for item in cluster.objects("ingresses", namespace) for rule in item["spec"]["rules"]]
+
+
+def serving(cluster, *namespaces):
+    """The pods that are ready, with the number of their restarts."""
+    return sorted(
+        (pod["metadata"]["uid"], row["restartCount"])
+        for namespace in namespaces
+        for pod in cluster.objects("pods", namespace)
+        for row in statuses(pod).values()
+        if row["ready"]
+    )
+
+
 def outage(output):
     """Seconds without answer, as the role has printed them."""
     found = re.search(r"did not answer for ([0-9.]+) s, at most ([0-9.]+) s", " ".join(output.split()))
@@ -142,6 +156,7 @@ def test_check_shows_all_and_changes_nothing(cluster):
 def test_in_place(cluster, remembered):
     """OR-309, OR-A06, OR-A10: one controller at a time, the Service keeps its address, the key stays where it was."""
     remembered["before"] = essence(cluster, "moved-in-place")
+    remembered["run"] = run_of_the_old(cluster, "moved-in-place")
     address = cluster.get("service", "orchestrator", "moved-in-place")["spec"]["clusterIP"]
     output = move(cluster, MOVE, "moved-in-place")
     assert outage(output) > 0
@@ -181,8 +196,15 @@ def test_clean_up_takes_what_nobody_reads(cluster):
 
 
 def test_and_back_again(cluster, remembered):
-    """OR-327: the hand-made objects serve as before, object by object, and Helm knows of nothing."""
+    """OR-327, OR-A16: the hand-made objects serve as before, object by object; Helm knows of nothing; no run was touched."""
+    assert run_of_the_old(cluster, "moved-in-place") == remembered["run"]
+    refused = move(
+        cluster, UNDO, "moved-in-place", "--extra-vars", '{"migrate_archive": "/nowhere.tar.gz"}', check=False
+    )
+    assert "/nowhere.tar.gz cannot be read" in " ".join(refused.split())
+    assert health(cluster, "moved-in-place") == "healthy", "the release was taken away without a way back"
     move(cluster, UNDO, "moved-in-place")
+    assert run_of_the_old(cluster, "moved-in-place") == remembered["run"]
     assert essence(cluster, "moved-in-place") == remembered["before"]
     assert health(cluster, "moved-in-place") == "healthy"
     argv = ["helm", "list", "--namespace", "moved-in-place", "--all", "--output=json"]
@@ -200,12 +222,20 @@ def test_side_by_side(cluster):
     assert config["KUBERNETES_NAMESPACE"] == "moved-aside-new"
     names = {name for kind, name in state(cluster, "moved-aside-new") if kind == "Secret"}
     assert {"orchestrator-secrets", "github-token-alice"} <= names
+    uid, spec = run_of_the_old(cluster, "moved-aside")
+    copied, carried = run_of_the_old(cluster, "moved-aside-new")
+    assert copied != uid
+    assert carried == spec
 
 
 def test_the_switch_is_no_outage(cluster):
-    """OR-313: the old name leads to the new Service; from before to after somebody answers."""
-    output = move(cluster, SWITCH, "moved-aside")
-    assert outage(output) == 0
+    """OR-313: old name and host lead to the new Service; whoever could answer before can answer after."""
+    before = serving(cluster, "moved-aside", "moved-aside-new")
+    assert len(before) == 2
+    assert hosts(cluster, "moved-aside") == [HOST]
+    outage(move(cluster, SWITCH, "moved-aside"))
+    assert serving(cluster, "moved-aside", "moved-aside-new") == before
+    assert [hosts(cluster, namespace) for namespace in ("moved-aside", "moved-aside-new")] == [[], [HOST]]
     service = cluster.get("service", "orchestrator", "moved-aside")["spec"]
     assert service["externalName"] == "orchestrator.moved-aside-new.svc.cluster.local"
 
@@ -215,6 +245,7 @@ def test_the_switch_can_be_taken_back_and_made_again(cluster):
     move(cluster, MOVE_ASIDE, "moved-aside", "--extra-vars", '{"migrate_steps": ["undo"]}')
     assert cluster.get("service", "orchestrator", "moved-aside")["spec"]["selector"] == {"app": "orchestrator"}
     assert health(cluster, "moved-aside") == "healthy"
+    assert [hosts(cluster, namespace) for namespace in ("moved-aside", "moved-aside-new")] == [[HOST], []]
     again = '{"migrate_steps": ["backup", "install", "verify", "switch"]}'
     move(cluster, MOVE_ASIDE, "moved-aside", "--extra-vars", again)
     assert health(cluster, "moved-aside-new") == "healthy"
@@ -225,21 +256,32 @@ def test_the_switch_can_be_taken_back_and_made_again(cluster):
 
 def test_removal_says_what_is_lost_and_asks_for_the_name(cluster):
     """OR-A16: runs and Secrets that came later are listed; without the name once more nothing goes."""
-    cluster.kubectl("create", "--filename=-", stdin=json.dumps(RUN))
     cluster.kubectl("create", "secret", "generic", "came-later", "--namespace=moved-aside", "--from-literal=a=b")
-    run_path = ("coderun", "left-behind", "moved-aside")
+    run_path = ("coderun", "of-the-old", "moved-aside")
     cluster.until(lambda: cluster.get(*run_path).get("status", {}).get("phase"), "the old controller has seen the run")
     for command in (LOSE, LOSE.replace(" --check", "")):
         output = " ".join(move(cluster, command, "moved-aside", check=False).split())
-        assert "CodeRun moved-aside left-behind" in output
+        assert "CodeRun moved-aside of-the-old" in output
     assert "came-later" in output
     assert "Nothing was removed" in output
-    assert cluster.get(*run_path)["metadata"].get("deletionTimestamp") is None
+    run_of_the_old(cluster, "moved-aside")
 
 
-def test_removal(cluster):
-    """OR-314, OR-A16: the run's finalizer is taken off by the controller that still runs; the namespace goes; the new one serves."""
-    move(cluster, REMOVE.replace("migrate_remove=orchestrator", "migrate_remove=moved-aside"), "moved-aside")
+def test_removal_that_is_cut_short_and_ended(cluster):
+    """OR-314, OR-A16: a foreign finalizer is a sentence and stays; the former controller's holds up nothing; no run is lost."""
+    last, remove = STATE / "moved-aside.tar.gz.last", REMOVE.replace("=orchestrator", "=moved-aside")
+    path = ("coderun", "of-the-old", "--namespace=moved-aside", "--type=merge", "--patch")
+    cluster.kubectl("patch", *path, json.dumps({"metadata": {"finalizers": [FINALIZER, "example.org/of-somebody"]}}))
+    output = move(cluster, remove, "moved-aside", "--extra-vars", '{"migrate_wait_seconds": 5}', check=False)
+    assert "Still there 5 s after the deletion: CodeRun moved-aside/of-the-old" in " ".join(output.split())
+    assert cluster.get("coderun", "of-the-old", "moved-aside")["metadata"]["finalizers"] == ["example.org/of-somebody"]
+    saved = last.read_bytes()
+    with tarfile.open(last) as archive:
+        assert [name for name in archive.getnames() if name.endswith("/of-the-old.json")]
+    cluster.kubectl("patch", *path, '{"metadata": {"finalizers": null}}')
+    move(cluster, remove, "moved-aside")
+    assert last.read_bytes() == saved, "the last whole state was overwritten by half of it"
     assert cluster.kubectl("get", "namespace", "moved-aside", "--ignore-not-found") == ""
     assert health(cluster, "moved-aside-new") == "healthy"
-    assert (STATE / "moved-aside.tar.gz.last").exists()
+    run_of_the_old(cluster, "moved-aside-new")
+    assert changes(move(cluster, remove, "moved-aside")) == 0
