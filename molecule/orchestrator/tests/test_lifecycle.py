@@ -188,7 +188,9 @@ def test_runs_are_watched_where_their_namespace_is(role, cluster):
     """Issue 8.3: named among the agents' namespaces, it takes the published sidecar, and may read it; else it does not."""
     for namespaces, wanted in (["agents", PLACE], "discord-monitor-snippet"), (["agents"], ""):
         role.run(platform_agent_namespaces=namespaces)
-        config = yaml.safe_load(next(iter(cluster.get("configmap", "orchestrator-config", PLACE)["data"].values())))
+        config = yaml.safe_load(
+            next(iter(cluster.get("configmap", "orchestrator-task-controller-config", PLACE)["data"].values()))
+        )
         assert config["sidecar"]["snippetConfigMap"] == wanted
         roles = {
             item["metadata"]["name"]
