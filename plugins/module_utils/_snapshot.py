@@ -479,11 +479,15 @@ class View:
         expected = self.expected_paths(bearer)
         holders = {(container, secret) for _path, container, secret in expected}
         ours = self.our_names()
+        _watcher, bridge = ours
 
         def is_meant(item: SecretPath) -> bool:
             # What an agent writes, its sidecars are there to read: a Secret that is the agent's own goes nowhere new.
-            reads_the_agent = item.container in ours and item.holder not in ours and item.path == "shared-volume"
-            handed_on = reads_the_agent and (item.holder, item.secret) in holders
+            reads_the_agent = item.container in ours and item.holder not in ours
+            # And what the bridge writes, the agent: its credential opens the input of that agent alone.
+            reads_the_bridge = item.holder == bridge and item.container not in ours
+            shared = item.path == "shared-volume" and (reads_the_agent or reads_the_bridge)
+            handed_on = shared and (item.holder, item.secret) in holders
             return handed_on or (item.path, item.container, item.secret) in expected
 
         found = (item for item in paths if self.our_secret(bearer.namespace, item.secret) is not None)

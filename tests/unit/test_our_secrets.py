@@ -156,6 +156,19 @@ def test_agent_that_holds_its_own_secret_may_write_what_its_sidecars_read(snapsh
     assert (found["id"], found["subject"]["container"]) == ("secret-scope/shared-volume", "tool")
 
 
+def test_bridge_that_holds_its_credential_may_write_what_its_agent_reads(snapshot):
+    """Issue 7.5: the FIFO is there for that; an agent that reads the credential itself, or a second holder, is a finding."""
+    credential = {"namespace": "agents", "name": "discord-input", "readers": [{"container": "input-bridge"}]}
+    expect = verification.expectation(options(secrets=[credential]))
+    foreign_secret(snapshot, "c", "canary-credential-of-an-input", name="discord-input")
+    everyone = [item for part in ("initContainers", "containers") for item in workload(snapshot).get(part, [])]
+    bridge = next(item for item in everyone if item["name"] == "input-bridge")
+    bridge["env"] = [*bridge.get("env", []), *reference("discord-input", "c")]
+    assert complaints(snapshot, expect) == []
+    workload(snapshot)["containers"][0]["env"] = reference("discord-input", "c")
+    assert {item["id"] for item in complaints(snapshot, expect)} == {"secret-scope/env-ref"}
+
+
 def test_described_account_reads_that_secret_and_no_other(orchestrated, wider):
     reading(orchestrated, "orchestrator", "orchestrator", "orchestrator-secrets")
     assert complaints(orchestrated, wider) == []
