@@ -19,7 +19,7 @@ MAX_ATTEMPTS = 4
 
 # Method, URL, headers, body -> status, headers, body. Raises OSError where no answer comes; the module brings it, with
 # Ansible's own client behind it.
-Send = t.Callable[[str, str, dict[str, str], bytes | None], tuple[int, dict[str, str], bytes]]
+Send = t.Callable[[str, str, dict[str, str], "bytes | None"], tuple[int, dict[str, str], bytes]]
 
 
 class Discord:

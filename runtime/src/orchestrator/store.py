@@ -104,6 +104,7 @@ class Informer:
         while not stop.requested:
             self._beat()
             began_at = time.monotonic()
+            problem = ""
             try:
                 if not self._version:
                     self._list()

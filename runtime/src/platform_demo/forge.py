@@ -76,9 +76,9 @@ class Forge:
         self._api = [(method, re.compile(path), route) for method, path, route in api]
         self._pages = [(method, re.compile(path), route) for method, path, route in pages]
 
-    def seed(self, contents: Mapping[str, Mapping[str, str]] = REPOSITORIES) -> None:
-        """Make the repositories that are not there."""
-        for name, files in contents.items():
+    def seed(self, contents: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """Make the repositories that are not there; without an argument those of the demo."""
+        for name, files in (REPOSITORIES if contents is None else contents).items():
             self.repositories.seed(name, files)
 
     def answer(self, call: Call) -> Reply | None:
