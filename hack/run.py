@@ -1,9 +1,11 @@
 #!/usr/bin/env python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # SPDX-FileCopyrightText: 2026 The orchestrator.platform authors
-"""Runs the stages of `make test` one after the other and ends with one line of counts.
+"""Runs the stages of `make test` and ends with one line of counts.
 
 Each step's output is shown as it comes. A failing step does not stop the others: one run shows all that is broken.
+Stages that need no cluster run beside molecule, which mostly waits for one: a step of theirs is shown as a whole, after
+the scenario during which it ended.
 Counts come from the JUnit files that pytest, molecule's verifier and ansible-test write; a step without such a file
 counts as one check. Exit status 1 when anything failed, or when a stage ran no test at all.
 """
@@ -12,12 +14,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import time
 import types
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -53,6 +57,16 @@ class Counts(t.NamedTuple):
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
+class Result(t.NamedTuple):
+    """What a step came to; `lines` are still to be shown."""
+
+    stage: str
+    step: Step
+    counts: Counts
+    seconds: float
+    lines: list[str]
+
+
 def read_junit(files: t.Iterable[Path]) -> Counts:
     """Sum of all testsuite elements of the files."""
     total = Counts()
@@ -66,7 +80,7 @@ def read_junit(files: t.Iterable[Path]) -> Counts:
 
 def read_failures(files: t.Iterable[Path]) -> list[str]:
     """One line a failed test: its name and the first line of its message."""
-    lines = []
+    lines: list[str] = []
     for file in files:
         for case in ElementTree.parse(file).getroot().iter("testcase"):  # noqa: S314 - our own tools wrote it
             for fault in [*case.findall("failure"), *case.findall("error")]:
@@ -177,26 +191,70 @@ def shellcheck() -> list[Step]:
     return [Step("shellcheck", ["shellcheck", *scripts()])]
 
 
-def run_step(step: Step) -> Counts:
-    """Run one command with its output shown; returns its counts, with at least one failure when it failed."""
-    print(f"\n──── {step.name} ────", flush=True)
+def run_step(stage: str, step: Step, *, beside: bool) -> Result:
+    """Run one command; `beside` another one its output is kept. At least one failure is counted when it failed."""
+    title = f"\n──── {step.name} ────"
+    if not beside:
+        print(title, flush=True)
     started = time.monotonic()
     for old in JUNIT.glob(step.junit) if step.junit else []:
         old.unlink()
     env = {**os.environ, "JUNIT_DIR": str(JUNIT), **step.env}
+    kept: dict[str, t.Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if beside else {}
+    lines: list[str] = []
     try:
-        returncode = subprocess.run(step.argv, cwd=step.cwd, env=env, check=False).returncode
+        done = subprocess.run(step.argv, cwd=step.cwd, env=env, check=False, text=True, errors="replace", **kept)
+        returncode = done.returncode
+        lines += (done.stdout or "").splitlines()
     except FileNotFoundError as exc:
-        print(f"error: {exc.filename} is not installed", flush=True)
+        lines.append(f"error: {exc.filename} is not installed")
         returncode = 127
     counts = read_junit(JUNIT.glob(step.junit)) if step.junit else Counts(int(returncode == 0), int(returncode != 0))
     if step.junit and counts.passed + counts.failed == 0:
-        print(f"error: {step.name} ran no test", flush=True)
+        lines.append(f"error: {step.name} ran no test")
         counts += Counts(failed=1)
     if returncode and not counts.failed:
         counts += Counts(failed=1)
-    print(f"──── {step.name}: {counts} in {time.monotonic() - started:.0f} s", flush=True)
-    return counts
+    seconds = time.monotonic() - started
+    lines.append(f"──── {step.name}: {counts} in {seconds:.0f} s")
+    return Result(stage, step, counts, seconds, [title, *lines] if beside else lines)
+
+
+def run_stage(stage: str, scenario: str | None, *, beside: bool) -> t.Iterator[Result]:
+    """The stage's steps, one after the other."""
+    try:
+        steps = steps_of(stage, scenario)
+    except subprocess.CalledProcessError as exc:
+        # What went wrong stands above: a tool of the stage could not be built.
+        yield Result(stage, Step(f"tools ({exc.returncode})", []), Counts(failed=1), 0, [])
+        return
+    for step in steps:
+        yield run_step(stage, step, beside=beside)
+
+
+def run_all(stages: list[str], scenario: str | None) -> t.Iterator[Result]:
+    """Every stage's results: those of molecule as they come, with those that came beside it in between."""
+    if "molecule" not in stages or len(stages) == 1:
+        for stage in stages:
+            yield from run_stage(stage, scenario, beside=False)
+        return
+    ended: queue.SimpleQueue[Result] = queue.SimpleQueue()
+
+    def others() -> None:
+        for stage in stages:
+            if stage != "molecule":
+                for result in run_stage(stage, None, beside=True):
+                    ended.put(result)
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        work = beside.submit(others)
+        for result in run_stage("molecule", scenario, beside=False):
+            yield result
+            while not ended.empty():
+                yield ended.get()
+    while not ended.empty():
+        yield ended.get()
+    work.result()  # raises what ended the thread
 
 
 def steps_of(stage: str, scenario: str | None) -> list[Step]:
@@ -214,31 +272,24 @@ def main() -> int:
     parser.add_argument("--scenario", help="one molecule scenario")
     options = parser.parse_args()
     JUNIT.mkdir(parents=True, exist_ok=True)
-    rows: list[tuple[str, str, Counts, float]] = []
+    results: list[Result] = []
+    for result in run_all(options.stages, options.scenario):
+        print("\n".join(result.lines), flush=True)
+        results.append(result)
+    results.sort(key=lambda result: options.stages.index(result.stage))
     failed_reports: set[Path] = set()
-    for stage in options.stages:
-        try:
-            steps = steps_of(stage, options.scenario)
-        except subprocess.CalledProcessError as exc:
-            # What went wrong stands above: a tool of the stage could not be built.
-            rows.append((stage, f"tools ({exc.returncode})", Counts(failed=1), 0))
-            continue
-        for step in steps:
-            started = time.monotonic()
-            counts = run_step(step)
-            rows.append((stage, step.name, counts, time.monotonic() - started))
-            if counts.failed and step.junit:
-                failed_reports.update(JUNIT.glob(step.junit))
     print(f"\n{'stage':<10}{'step':<28}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
-    for stage, name, counts, seconds in rows:
-        print(f"{stage:<10}{name:<28}{counts.passed:>8}{counts.failed:>8}{counts.skipped:>9}{seconds:>9.0f}")
+    for stage, step, counts, seconds, _lines in results:
+        print(f"{stage:<10}{step.name:<28}{counts.passed:>8}{counts.failed:>8}{counts.skipped:>9}{seconds:>9.0f}")
+        if counts.failed and step.junit:
+            failed_reports.update(JUNIT.glob(step.junit))
     # Last of all, where the end of a long log is all that somebody sees.
     failures = read_failures(sorted(failed_reports))
     for line in failures[:MAX_SHOWN]:
         print(f"failed: {line}")
     if len(failures) > MAX_SHOWN:
         print(f"failed: {len(failures) - MAX_SHOWN} more; their output stands above")
-    total = sum((counts for _stage, _name, counts, _seconds in rows), Counts())
+    total = sum((result.counts for result in results), Counts())
     print(f"\n{total}", flush=True)
     return 1 if total.failed else 0
 

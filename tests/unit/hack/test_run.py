@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -69,3 +70,42 @@ def test_many_failures_leave_the_counts_in_sight(
     last = capsys.readouterr().out.split("seconds\n")[-1].splitlines()
     assert sum(line.startswith("failed: t::n") for line in last) == run.MAX_SHOWN
     assert "failed: 10 more; their output stands above" in last
+
+
+def test_stages_without_a_cluster_run_beside_molecule(
+    run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The scenario waits for a file that lint writes; what lint printed stands together, and its failure counts."""
+    sign = tmp_path / "sign"
+    waits = f"""
+import pathlib, time
+while not pathlib.Path({str(sign)!r}).exists(): time.sleep(0.01)
+print("the scenario went on")
+"""
+    writes = f"import pathlib; pathlib.Path({str(sign)!r}).touch(); print('one'); print('two'); raise SystemExit(1)"
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    monkeypatch.setattr(run, "lint", lambda: [run.Step("lint", [sys.executable, "-c", writes])])
+    monkeypatch.setattr(run, "molecule", lambda _one: [run.Step("molecule site", [sys.executable, "-c", waits])])
+    monkeypatch.setattr(sys, "argv", ["run.py", "lint", "molecule"])
+    assert run.main() == 1
+    shown = capfd.readouterr().out
+    assert "──── lint ────\none\ntwo\n──── lint: 0 passed, 1 failed" in shown
+    assert "the scenario went on" in shown
+    assert [line.split()[1] for line in shown.split("seconds\n")[-1].splitlines()[:2]] == ["lint", "molecule"]
+    assert shown.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
+
+
+def test_a_tool_that_cannot_be_built_fails_its_stage_alone(
+    run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unbuilt() -> list:
+        raise subprocess.CalledProcessError(3, "toolbox")
+
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    monkeypatch.setattr(run, "charts", unbuilt)
+    monkeypatch.setattr(run, "molecule", lambda _one: [run.Step("molecule site", [sys.executable, "-c", ""])])
+    monkeypatch.setattr(sys, "argv", ["run.py", "charts", "molecule"])
+    assert run.main() == 1
+    last = capsys.readouterr().out
+    assert "tools (3)" in last
+    assert last.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
