@@ -47,11 +47,13 @@ def show_grant(grant: Grant | None) -> str:
     return str(grant) if grant is not None else "an authorizer other than RBAC, or a binding that could not be read"
 
 
-def is_allowed(view: View, who: Who, check_id: str) -> bool:
-    """Whether the user, or we, expect this subject to have such rights."""
+def is_allowed(view: View, who: Who, check_id: str, namespace: str = "") -> bool:
+    """Whether the user, or we, expect this subject to have such rights: in a namespace, or without one everywhere."""
     name = f"{who.namespace}/{who.name}" if who.kind == "ServiceAccount" else f"{who.kind.lower()}:{who.name}"
     return any(
-        fnmatch.fnmatchcase(name, item.subject) and (not item.checks or check_id in item.checks)
+        fnmatch.fnmatchcase(name, item.subject)
+        and (not item.checks or check_id in item.checks)
+        and (not item.namespaces or namespace in item.namespaces)
         for item in (*_EXPECTED, *view.expect.rbac_allowed)
     )
 
@@ -61,7 +63,7 @@ def may_read(view: View, who: Who, namespace: str, name: str) -> bool:
     ours = view.our_secret(namespace, name)
     account = f"{who.namespace}/{who.name}" if who.kind == "ServiceAccount" else ""
     named = account and ours is not None and any(fnmatch.fnmatchcase(account, item) for item in ours.accounts)
-    return bool(named) or is_allowed(view, who, "rbac/read-secrets")
+    return bool(named) or is_allowed(view, who, "rbac/read-secrets", namespace)
 
 
 def _undecided(view: View) -> str:
@@ -78,17 +80,20 @@ def _rights(view: View, check_id: str) -> Iterator[Result]:
         return
     for who in view.access.subjects:
         lines: dict[tuple[str, str], list[Right]] = {}
+        expected = False
         for namespace in view.access.wanted:
             for (check_of, right), grant in view.access.granted(who, namespace).items():
-                if check_of == check_id and not _is_meant(view, who, right):
+                if check_of != check_id or _is_meant(view, who, right):
+                    continue
+                if is_allowed(view, who, check_id, namespace):
+                    expected = True
+                else:
                     lines.setdefault((namespace, show_grant(grant)), []).append(right)
         open_rights = view.access.undecided(who, check_id)
-        if not lines and open_rights:
+        if not lines and open_rights and not is_allowed(view, who, check_id):
             yield unreadable(_show(who), f"{open_rights} access reviews have no answer, and no objects to decide by")
         elif not lines:
-            yield passed(_show(who))
-        elif is_allowed(view, who, check_id):
-            yield passed(_show(who), "expected")
+            yield passed(_show(who), "expected" if expected else "")
         else:
             yield failed(_show(who), "; ".join(_line(*key, rights) for key, rights in lines.items()))
     yield from _unseen(view, check_id)

@@ -29,10 +29,14 @@ WEBHOOK = "webhook URL"
 
 
 class Allowed(t.NamedTuple):
-    """Rights that the user knows of: `subject` is a glob, `namespace/name` or `group:NAME`; no checks means all."""
+    """Rights that the user knows of: `subject` is a glob, `namespace/name` or `group:NAME`.
+
+    No checks means all, no namespaces means rights everywhere; else rights in these alone.
+    """
 
     subject: str
     checks: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
 
 
 class Key(t.NamedTuple):

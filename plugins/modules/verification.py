@@ -297,6 +297,11 @@ options:
         type: list
         elements: str
         default: []
+      namespaces:
+        description: Namespaces in which it is. Empty means everywhere.
+        type: list
+        elements: str
+        default: []
   timeout:
     description:
       - Seconds for everything that is asked of the API server. What has no answer by then is skipped with the reason,
@@ -625,6 +630,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "options": {
             "subject": {"type": "str", "required": True},
             "checks": {"type": "list", "elements": "str", "default": []},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
         },
     },
     "timeout": {"type": "int", "default": 120},
@@ -664,7 +670,10 @@ def expectation(params: dict[str, Json]) -> Expectation:
         more_secrets=secrets,
         targets=targets,
         watcher_resources=params["watcher_resources"] or {},
-        rbac_allowed=tuple(Allowed(item["subject"], tuple(item["checks"])) for item in params["rbac_allowed"]),
+        rbac_allowed=tuple(
+            Allowed(item["subject"], tuple(item["checks"]), tuple(item["namespaces"]))
+            for item in params["rbac_allowed"]
+        ),
         orchestrator=expected_orchestrator(params),
     )
 

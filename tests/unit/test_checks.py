@@ -660,5 +660,9 @@ def test_allowed_subject_is_no_finding(snapshot, expect):
     grant(snapshot, "create", "pods pods/exec")
     allowed = expect._replace(rbac_allowed=(Allowed("agents/*", ("rbac/create-pods",)),))
     assert {item["id"] for item in complaints(snapshot, allowed)} == {"rbac/exec"}
+    elsewhere = expect._replace(rbac_allowed=(Allowed("agents/*", ("rbac/create-pods",), ("monitor",)),))
+    assert {item["id"] for item in complaints(snapshot, elsewhere)} == {"rbac/create-pods", "rbac/exec"}
+    here = expect._replace(rbac_allowed=(Allowed("agents/*", (), ("monitor", "agents")),))
+    assert complaints(snapshot, here) == []
     everything_allowed = expect._replace(rbac_allowed=(Allowed("agents/default"),))
     assert complaints(snapshot, everything_allowed) == []
