@@ -35,6 +35,8 @@ def removal(cluster, inputs):
         "nothing to remove"
     )
     # Namespaces that somebody else made are kept, so only the monitor's own may go.
+    (place,) = [item for item in cluster.objects("namespaces") if item["metadata"]["name"] == namespace]
+    assert "app.kubernetes.io/managed-by" not in place["metadata"]["labels"], "an earlier scenario left its namespace"
     output = again("uninstall", cluster, *PURGE)
     return namespace, output
 
