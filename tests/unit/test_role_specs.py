@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,12 @@ def test_other_entry_points_take_the_same_variables(entry):
     specs = load(sidecar, "meta")["argument_specs"]
     assert (sidecar / "tasks" / f"{entry}.yml").is_file()
     assert specs[entry]["options"].items() <= specs["main"]["options"].items()
+
+
+def test_removal_knows_every_secret_that_the_role_writes():
+    """Role secrets finds what it wrote by component: one that the removal does not name would stay (issue 3.7)."""
+    role = Path(__file__).parents[2] / "roles" / "secrets"
+    written = set(re.findall(r"component': '([\w-]+)'", (role / "vars" / "main.yml").read_text("utf-8")))
+    (removed,) = re.findall(r"component in \(([\w,-]+)\)", (role / "tasks" / "absent.yml").read_text("utf-8"))
+    assert written == set(removed.split(","))
+    assert "webhook" in written
