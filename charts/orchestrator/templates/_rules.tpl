@@ -9,7 +9,8 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What the controller does, and no more: it never lists Secrets, and Jobs reach theirs by name. */}}
+{{/* What the controller does, and no more: it never lists Secrets, writes some only with channels of runs, and Jobs reach theirs by
+     name. */}}
 {{- define "orchestrator.rules.least-privilege" -}}
 - apiGroups: [orchestrator.platform]
   resources: [coderuns, docsruns]
@@ -31,6 +32,12 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
+{{- if .Values.sidecar.runChannels.enabled }}
+# To make the Secret with the webhook of a run, and to remove it with the run's Job. Names of runs are not known beforehand.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, delete]
+{{- end }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
