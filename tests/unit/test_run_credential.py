@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -14,9 +18,18 @@ from ansible_collections.orchestrator.platform.plugins.filter.run_credential imp
 from hypothesis import given
 from hypothesis import strategies as st
 
+ROOT = Path(__file__).parents[2]
 KEY = "api-token-of-the-tests-" + "k" * 20
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
 run_credential = FilterModule().filters()["run_credential"]
+
+
+def test_filter_and_program_agree():
+    """The bot's own command prints the same, with the token it has in its environment, and without a line feed."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "runtime" / "src"), "BOT_API_TOKEN": KEY}
+    command = [sys.executable, "-m", "discord_monitor", "credential", "--runs", "orchestrator"]
+    printed = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert run_credential("orchestrator", KEY) == printed
 
 
 def test_form_of_the_credential():
