@@ -10,7 +10,15 @@ import renderings as r
 KEY = "canary-5f1c-do-not-print"
 SECRET = {"secrets": {"existingSecret": "orchestrator-secrets"}}
 INGRESS = r.merged(SECRET, {"ingress": {"enabled": True}})
-CHANNELS = r.merged(SECRET, {"sidecar": {"snippetConfigMap": "s", "runChannels": {"enabled": True, "botUrl": "http://bot", "existingSecret": "c"}}})
+CHANNELS = r.merged(
+    SECRET,
+    {
+        "sidecar": {
+            "snippetConfigMap": "s",
+            "runChannels": {"enabled": True, "botUrl": "http://bot", "existingSecret": "c"},
+        }
+    },
+)
 
 
 def channels(**changed):
@@ -129,7 +137,9 @@ def test_dead_keys_are_explained():
     assert [path for path in GONE if f"`{path}" not in guide] == []
 
 
-@pytest.mark.parametrize("path", ["models", "cleanup", "secrets", "service.portName", "agent.telemetry", "sidecar.runChannels"])
+@pytest.mark.parametrize(
+    "path", ["models", "cleanup", "secrets", "service.portName", "agent.telemetry", "sidecar.runChannels"]
+)
 def test_a_missing_group_is_named(path):
     """OR-A39: what --reuse-values with an older release leaves out stops with the name of the key, not with a nil pointer."""
     error = r.template(r.ORCHESTRATOR, r.merged(SECRET, r.nested(path, None))).error
