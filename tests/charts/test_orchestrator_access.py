@@ -157,6 +157,20 @@ def test_channels_of_runs_need_two_rights_more():
     }
 
 
+def test_secrets_of_runs_are_written_where_runs_are():
+    """Issue 8.3: cluster-wide rights do not become a right to delete any Secret of the cluster."""
+    wide = r.merged(on(), {"rbac": {"namespaced": False}, "config": {"kubernetesNamespace": "agents"}})
+    assert rules_of(wide, "ClusterRole")["", "secrets"] == {"get"}
+    rendering = render(wide)
+    role, binding = rendering.one("Role"), rendering.one("RoleBinding")
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "agents"
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "delete"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"] == "test-orchestrator-run-channels"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "orchestrator", "namespace": "test"}]
+    for values in ({"rbac": {"profile": "compatible"}}, {"rbac": {"rules": role["rules"]}}, on(enabled=False)):
+        assert "Role" not in {o["kind"] for o in render(r.merged(wide, values)).objects}
+
+
 @pytest.mark.parametrize(
     ("url", "ports"),
     [
