@@ -213,6 +213,7 @@ def test_what_the_credential_for_channels_of_runs_needs(on, orchestrator, token,
         assert sentence.startswith("secrets_run_channels needs ")
         assert part in sentence
         assert LONG[1:] not in sentence
+        assert "\\" not in sentence
 
 
 @pytest.mark.parametrize(
