@@ -199,6 +199,19 @@ def test_killed_at_every_step(world, discord, at):
     assert world.monitored()[0] == "True"
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_secret_that_is_there_without_a_webhook(world, discord, ours):
+    """Somebody emptied the run's own: it is made anew, without the right to change Secrets. Another's is left alone."""
+    run = world.run()
+    name = naming.channel_secret(run, "coderuns")
+    owners = [naming.owner(run)] if ours else []
+    world.memory.put("secrets", {"metadata": {"name": name, "ownerReferences": owners}, "data": {}})
+    world.memory.refuses["PATCH", "secrets"] = refusal(403, "Forbidden")
+    world.step()
+    assert world.monitored()[:2] == (("True", "SidecarAttached") if ours else ("False", "ChannelRefused"))
+    assert bool(world.memory.get("secrets", name)["data"]) is ours
+
+
 REFUSED = {
     "another namespace's": (lambda w: w.trust(run_credential.issue(Secret(API_TOKEN), "other").reveal()), "namespace other alone"),
     "none": (lambda w: (w.folder / "credential").unlink(), "no credential"),

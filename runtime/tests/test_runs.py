@@ -143,7 +143,9 @@ def test_credential_of_a_namespace_opens_its_runs_alone(bot, discord):
     assert bot.call("DELETE", f"/v1/webhooks/{made['webhook_id']}", token=credential)[0] == 401
     forged = credential.replace("agents.", "other.")
     assert bot.call("PUT", "/v1/runs/other/coder", token=forged)[0] == 401
+    assert bot.call("DELETE", f"/v1/runs/{RUN_NAME}?channel=true", token=credential)[0] == 403
     assert bot.call("DELETE", f"/v1/runs/{RUN_NAME}", token=credential)[1]["deleted"] is True
+    assert channels_of(discord) == [channel]
     assert channels_of(discord, "other/coder") == []
 
 

@@ -84,7 +84,6 @@ def test_it_has_a_channel_of_its_own(cluster, discord, orchestrator, code_run):
     cluster.until(lambda: not cluster.objects("secrets", NAMESPACE, left), "its webhook goes with its Job")
 
 
-
 def test_the_job_is_cleaned_up(cluster, code_run):
     """OR-160, OR-162: Job and ConfigMap go after the configured delay; run, claim and pull request stay."""
     name = code_run["status"]["jobName"]

@@ -10,15 +10,17 @@ import json
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.filter.input_credential import input_credential
+from ansible_collections.orchestrator.platform.plugins.filter.run_credential import run_credential
 
 from canaries import assert_absent
 from real_cluster import ROOT, STATE, containers
 
 testinfra_hosts = ["local://"]
 
-BOT, WEBHOOK, INPUT = "discord-monitor-bot", "discord-secrets", "discord-input"
+BOT, WEBHOOK, INPUT, RUNS = "discord-monitor-bot", "discord-secrets", "discord-input", "orchestrator-run-channels"
 # As in molecule/shared/platform.yml, where they stand in expressions.
 INPUT_KEY, CHANNEL = "canary-input-key-of-the-tests-77d0c2b9", "9200000001"
+BOT_API_TOKEN = "canary-bot-api-token-of-the-tests-c05e7b19"
 
 
 def references(pod_spec, container) -> set[str]:
@@ -55,6 +57,8 @@ def values(inputs) -> dict[str, str]:
         "url": inputs["secrets_webhook_url"],
         "input key": INPUT_KEY,
         "input credential": input_credential(CHANNEL, INPUT_KEY),
+        "bot's API token": BOT_API_TOKEN,
+        "run credential": run_credential("orchestrator", BOT_API_TOKEN),
     }
 
 
@@ -73,6 +77,11 @@ def test_only_bridges_read_the_credential_of_the_input(cluster, agents_namespace
     assert readers(cluster, INPUT) == {(agents_namespace, "input-bridge")}
 
 
+def test_only_the_controller_reads_the_credential_of_the_runs(cluster):
+    """Issue 8.3: it opens the channels of its own runs; the token it is made with stays with the bot."""
+    assert readers(cluster, RUNS) == {("orchestrator", "orchestrator")}
+
+
 def test_the_token_lives_in_one_namespace(cluster, monitor_namespace):
     """D7, DM-145: who may create pods beside an agent cannot reach the token."""
     where = {s["metadata"]["namespace"] for s in cluster.objects("secrets") if s["metadata"]["name"] == BOT}
@@ -82,7 +91,8 @@ def test_the_token_lives_in_one_namespace(cluster, monitor_namespace):
 @pytest.mark.parametrize(
     ("secret", "keys"),
     [
-        (BOT, ["BOT_INPUT_KEY", "BOT_TOKEN"]),
+        (BOT, ["BOT_API_TOKEN", "BOT_INPUT_KEY", "BOT_TOKEN"]),
+        (RUNS, ["BOT_RUNS_CREDENTIAL"]),
         (WEBHOOK, ["DISCORD_WEBHOOK_URL"]),
         (INPUT, ["BOT_INPUT_CREDENTIAL"]),
     ],
@@ -105,6 +115,10 @@ def test_secrets_hold_the_canaries(cluster, values):
     assert base64.b64decode(found[BOT]["BOT_INPUT_KEY"]).decode() == values["input key"], "the bot has another key"
     assert base64.b64decode(found[INPUT]["BOT_INPUT_CREDENTIAL"]).decode() == values["input credential"], (
         "the credential's Secret holds something else"
+    )
+    assert base64.b64decode(found[BOT]["BOT_API_TOKEN"]).decode() == values["bot's API token"], "the bot has another"
+    assert base64.b64decode(found[RUNS]["BOT_RUNS_CREDENTIAL"]).decode() == values["run credential"], (
+        "the controller has another credential"
     )
 
 

@@ -290,6 +290,8 @@ class Bot:
                 return sentence(401, "send the bot's API token as Authorization: Bearer")
             if not request.path.startswith(f"/v1/runs/{opened}/"):
                 return sentence(403, f"this credential opens the runs of namespace {opened} alone")
+            if "channel" in request.query:
+                return sentence(403, "a channel, and what was said in it, is deleted with the bot's API token alone")
         if self._api is None:
             return sentence(503, f"the bot has no usable token: {self._settings.token_problem}")
         return None

@@ -168,19 +168,20 @@ class Channels:
         }
         try:
             kept = self._api.create(SECRETS, self._namespace, body)
-            if kept is not None:
-                return kept
-            known = self._api.get(SECRETS, self._namespace, name)
-            if known is not None and not naming.belongs_to(known, run):
-                raise _BotError(f"Secret {name} is there and belongs to somebody else.", passing=False)
-            patch = {"data": data, "metadata": {"annotations": annotations}}
-            kept = self._api.merge(SECRETS, self._namespace, name, patch)
+            if kept is None:
+                # Ours without a webhook in it, or somebody else's. Made anew: there is no right to change one.
+                known = self._api.get(SECRETS, self._namespace, name)
+                if known is not None and not naming.belongs_to(known, run):
+                    raise _BotError(f"Secret {name} is there and belongs to somebody else.", passing=False)
+                if known is not None:
+                    self._api.delete(SECRETS, self._namespace, name, known["metadata"]["uid"])
+                kept = self._api.create(SECRETS, self._namespace, body)
         except ApiError as exc:
             if not exc.is_refusal:
                 raise
             raise _BotError(f"the API server refuses Secret {name}: {exc}", passing=False) from None
         if kept is None:
-            raise ApiError(409, "Conflict", f"Secret {name} was there and is gone")
+            raise ApiError(409, "Conflict", f"Secret {name} is being made by somebody else")
         return kept
 
     def _ask(self, verb: str, url: str, path: str) -> dict[str, Any]:
