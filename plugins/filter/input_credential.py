@@ -4,16 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.orchestrator.platform.plugins.module_utils import _credentials
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 
-# As the program has them, discord_monitor.input_credential; a test holds the two together.
-MIN_KEY_CHARS = 32
-PURPOSE = "discord-monitor/input/1/"
 CHANNEL = re.compile(r"[0-9]{1,20}")
 
 
@@ -23,10 +20,11 @@ def input_credential(channel: object, key: object) -> str:
     if isinstance(channel, bool) or not isinstance(channel, (str, int)) or not CHANNEL.fullmatch(text):
         message = "input_credential: the channel is the id of a Discord channel, a number of up to 20 digits"
         raise AnsibleFilterError(message)
-    if not isinstance(key, str) or len(key) < MIN_KEY_CHARS:
-        message = f"input_credential: the key is a text of at least {MIN_KEY_CHARS} characters"
-        raise AnsibleFilterError(message)
-    return f"{text}.{hmac.new(key.encode(), (PURPOSE + text).encode(), hashlib.sha256).hexdigest()}"
+    try:
+        return _credentials.issue(_credentials.INPUT, text, key)
+    except PlatformError as exc:
+        message = f"input_credential: {exc}"
+        raise AnsibleFilterError(message) from exc
 
 
 class FilterModule:

@@ -295,7 +295,8 @@ def orchestrator_mounts(view: View, namespace: str) -> Iterator[Result]:
     scope="orchestrator",
     needs=("deployments", "configmaps", "orchestrator-rights"),
     protects="runs that stay Pending because their Job cannot be made",
-    decided="SubjectAccessReviews where runs are: creating Jobs, ConfigMaps and claims, watching runs (OR-317).",
+    decided="SubjectAccessReviews where runs are: creating Jobs, ConfigMaps and claims, watching runs (OR-317); "
+    "where runs have channels of their own also creating and deleting Secrets.",
     mend="Set rbac.create: true in orchestrator_values and run role orchestrator, or bind a role that allows it.",
 )
 def orchestrator_rights(view: View, namespace: str) -> Iterator[Result]:

@@ -63,6 +63,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     containers_of,
     controller_of,
     dig,
+    find_container,
     pod_spec,
     pod_template,
 )
@@ -534,7 +535,8 @@ class View:
             found: set[tuple[str, str]] = set()
             watcher, _bridge = self.our_names()
             for bearer, _place, _container in self.containers(namespace, watcher):
-                if self._no_webhook(namespace, self.webhook_of(bearer)) is None:
+                usable = self._no_webhook(namespace, self.webhook_of(bearer)) is None
+                if usable and not self._has_other_webhook(bearer):
                     found.add((self.webhook_of(bearer), self._key_of(self.overrides(bearer))))
             self._read[namespace] = sorted(found or self._webhooks_of_targets(namespace))
         return self._read[namespace]
@@ -581,11 +583,24 @@ class View:
     def _ways(self, bearer: Bearer, *, required: bool) -> Iterator[Way]:
         names = [str(container.get("name", "")) for _place, container in containers_of(bearer.spec)]
         for told in self.told(bearer):
-            if told.instead is None and (told.required or not required):
+            if told.instead is None and (not required or self._has_to_refer(bearer, told)):
                 yield "env", told.container, told.secret
         for secret in self.described:
             if secret.namespace == bearer.namespace and not (required and secret.is_pattern):
                 yield from self._ways_to(secret, bearer, names, required=required)
+
+    def _has_to_refer(self, bearer: Bearer, told: Told) -> bool:
+        watcher, _bridge = self.our_names()
+        return told.required and not (told.container == watcher and self._has_other_webhook(bearer))
+
+    def _has_other_webhook(self, bearer: Bearer) -> bool:
+        """Whether its watcher takes the URL from a described Secret that it may read, as where runs have channels."""
+        watcher, _bridge = self.our_names()
+        found = find_container(bearer.spec, watcher)
+        env = (found[1].get("env") or []) if found is not None else []
+        named = {dig(item, "valueFrom", "secretKeyRef", "name") for item in env if item.get("name") == WEBHOOK_ENV}
+        described = {name for name in named - {None} if self._described(bearer.namespace, name) is not None}
+        return any(("env", watcher, name) in self.expected_paths(bearer) for name in described)
 
     def _ways_to(self, secret: OurSecret, bearer: Bearer, names: list[str], *, required: bool) -> Iterator[Way]:
         for reader in secret.readers:
@@ -748,6 +763,10 @@ CONTROLLER_RIGHTS = (
     ("watch", "orchestrator.platform", "docsruns"),
 )
 
+# And what it does besides where runs have channels of their own, which a variable of it tells.
+CHANNELS_VARIABLE = "RUN_CHANNELS_CREDENTIAL_FILE"
+CHANNELS_RIGHTS = (("create", "", "secrets"), ("delete", "", "secrets"))
+
 
 def runs_namespace(view: View) -> str:
     """Where the controller looks for runs, as its ConfigMap says."""
@@ -763,9 +782,11 @@ def controllers_questions(view: View) -> Iterator[tuple[Who, Right]]:
     with contextlib.suppress(UnreadableError):
         deployment = view.orchestrator_deployment()
         if deployment is not None:
-            account = account_of(dig(deployment, "spec", "template", "spec") or {})
-            who = Who("ServiceAccount", deployment["metadata"]["namespace"], account)
-            for verb, group, resource in CONTROLLER_RIGHTS:
+            spec = dig(deployment, "spec", "template", "spec") or {}
+            who = Who("ServiceAccount", deployment["metadata"]["namespace"], account_of(spec))
+            variables = {item.get("name") for _place, one in containers_of(spec) for item in one.get("env") or []}
+            channels = CHANNELS_RIGHTS if CHANNELS_VARIABLE in variables else ()
+            for verb, group, resource in (*CONTROLLER_RIGHTS, *channels):
                 yield who, Right(verb, group, resource, "", runs_namespace(view))
 
 

@@ -41,7 +41,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = do_any  # noqa: N815 - names of the standard library
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_any  # noqa: N815 - names of the standard library
 
             def log_message(self, *arguments):
                 pass
@@ -49,7 +49,8 @@ class Server:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        self.api = Api(Access(f"http://127.0.0.1:{self._server.server_address[1]}", None, None))
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.api = Api(Access(self.url, None, None))
 
     def close(self):
         self._server.shutdown()

@@ -13,7 +13,7 @@ from processes import free_port, get, wait_for
 from discord_monitor.retention import Rule, deletions, expired
 
 BOT_TOKEN = "bot.token.for-tests"
-API_TOKEN = "api-token-for-tests"
+API_TOKEN = "api-token-for-tests-" + "t" * 24
 CHANNEL = "111222333444555666"
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from processes import AWKWARD, PATIENCE_S, SRC, free_port, get, wait_for
 from test_bot import BOT_TOKEN, CHANNEL
 
+from discord_monitor import run_credential
 from discord_monitor.commands import Command, Kind, Mark, Rules, read_message, snowflake_at, written_at
 from discord_monitor.inbox import LEASE_S, MAX_WAITING, Inbox, TakenError
 from discord_monitor.input_credential import channel_of, issue
@@ -267,6 +268,9 @@ def test_credential_command(tmp_path):
 
     assert channel_of(ask(CHANNEL).stdout, Secret(KEY)) == CHANNEL
     assert (ask().returncode, ask("../x").returncode, ask(CHANNEL, BOT_INPUT_KEY="").returncode) == (2, 2, 1)
+    made = ask("--runs", "agents", BOT_API_TOKEN=KEY).stdout
+    assert run_credential.namespace_of(made, Secret(KEY)) == "agents"
+    assert (ask("--runs").returncode, ask("--runs", "A/b").returncode, ask("--runs", "agents").returncode) == (2, 2, 1)
 
 
 @given(st.text(AWKWARD), st.text("0123456789", min_size=1, max_size=20))

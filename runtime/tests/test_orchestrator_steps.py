@@ -16,6 +16,7 @@ from api_server import Memory, refusal
 
 from discord_monitor.log import Log
 from orchestrator import naming
+from orchestrator.channels import Channels
 from orchestrator.config import ConfigFile
 from orchestrator.kube import ApiError
 from orchestrator.lookup import Lookup
@@ -43,7 +44,8 @@ class World:
         self.stores = stores
         self.context = Context(
             api=self.server.api, namespace="runs", stores=stores, turns=turns,
-            lookup=Lookup(self.server.api, "runs", clock=lambda: self.clock), config=ConfigFile(self.config_file),
+            lookup=Lookup(self.server.api, "runs", clock=lambda: self.clock),
+            channels=Channels(self.server.api, "runs", tmp_path / "credential", clock=lambda: self.clock), config=ConfigFile(self.config_file),
             templates=Templates(templates), toolman_url="", log=Log("test", threshold="error", redact=str), now=lambda: self.now,
         )  # fmt: skip
         for name, key in (
@@ -53,10 +55,12 @@ class World:
         ):
             self.secret(name, key)
 
-    def configure(self, **cleanup):
-        """The configuration with other values of its group cleanup."""
+    def configure(self, sidecar=None, **cleanup):
+        """The configuration with other values of its groups cleanup and sidecar."""
         document = copy.deepcopy(runs.CONFIG)
         document["cleanup"] |= cleanup
+        if sidecar:
+            document["sidecar"] = sidecar
         self.config_file.write_text(yaml.safe_dump(document), encoding="utf-8")
 
     def secret(self, name, key):

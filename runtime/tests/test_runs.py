@@ -10,6 +10,7 @@ import pytest
 from processes import get, wait_for
 from test_bot import API_TOKEN, BOT_TOKEN, Bot
 
+from discord_monitor import run_credential
 from discord_monitor.input_credential import channel_of
 from discord_monitor.runs import MARKER, RUN, channel_name
 from discord_monitor.secret import Secret
@@ -128,6 +129,31 @@ def test_only_with_the_api_token_and_a_server(run, tmp_path, bot, discord):
     off = start(run, tmp_path / "other", discord, DISCORD_GUILD_ID="")
     status, body = off.call("PUT", f"/v1/runs/{RUN_NAME}")
     assert (status, "DISCORD_GUILD_ID" in body["error"]) == (503, True)
+
+
+def test_credential_of_a_namespace_opens_its_runs_alone(bot, discord):
+    """Issue 8.3: what the orchestrator holds is no key to other channels, and to no webhook of the bot's."""
+    credential = run_credential.issue(Secret(API_TOKEN), "agents").reveal()
+    status, made = bot.call("PUT", f"/v1/runs/{RUN_NAME}", token=credential)
+    assert (status, bot.call("PUT", f"/v1/runs/{RUN_NAME}")) == (201, (200, made))
+    for path in ("/v1/runs/agents-2/coder", "/v1/runs/other/agents", "/v1/runs", "/v1/runs/agents"):
+        assert bot.call("PUT", path, token=credential)[0] == 403
+    channel = made["channel_id"]
+    assert bot.call("GET", f"/v1/webhooks?channel_id={channel}", token=credential)[0] == 401
+    assert bot.call("DELETE", f"/v1/webhooks/{made['webhook_id']}", token=credential)[0] == 401
+    forged = credential.replace("agents.", "other.")
+    assert bot.call("PUT", "/v1/runs/other/coder", token=forged)[0] == 401
+    assert bot.call("DELETE", f"/v1/runs/{RUN_NAME}", token=credential)[1]["deleted"] is True
+    assert channels_of(discord, "other/coder") == []
+
+
+def test_short_api_token_makes_no_credentials(run, tmp_path, discord):
+    """The credential is a hash made with the token: a short one could be guessed from it."""
+    short = "short-token-0123456789"
+    bot = start(run, tmp_path, discord, BOT_API_TOKEN=short)
+    credential = run_credential.issue(Secret(short), "agents").reveal()
+    assert bot.call("PUT", f"/v1/runs/{RUN_NAME}", token=credential)[0] == 401
+    assert bot.call("PUT", f"/v1/runs/{RUN_NAME}", token=short)[0] == 201
 
 
 def test_unknown_server_is_told(run, tmp_path, discord):

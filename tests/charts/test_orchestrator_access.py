@@ -8,7 +8,7 @@ import json
 
 import pytest
 import renderings as r
-from orchestrator_chart import data, render
+from orchestrator_chart import controller, data, render
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,82 @@ def test_the_token_of_the_api():
     }
     assert {"name": "API_TOKEN_FILE", "value": "/api-token/token"} in spec["containers"][0]["env"]
     assert "api-token" not in json.dumps(render().one("Deployment"))
+
+
+def on(**further):
+    """Values with channels of runs switched on, and with what a test changes there."""
+    channels = {"enabled": True, "botUrl": "http://bot:8080", "existingSecret": "credential", **further}
+    return {"sidecar": {"snippetConfigMap": "s", "runChannels": channels}}
+
+
+def test_the_credential_for_channels_of_runs():
+    """Issue 8.3: as a file, from a Secret that may come later and under any key; the bot's address stands in the configuration."""
+    rendering = render(on(existingSecretKey="team.credential"))
+    spec = rendering.one("Deployment")["spec"]["template"]["spec"]
+    [volume] = [v for v in spec["volumes"] if v["name"] == "run-channels"]
+    assert volume["secret"] == {
+        "secretName": "credential",
+        "optional": True,
+        "items": [{"key": "team.credential", "path": "credential"}],
+    }
+    mount = {"name": "run-channels", "mountPath": "/run-channels", "readOnly": True}
+    assert mount in spec["containers"][0]["volumeMounts"]
+    assert {"name": "RUN_CHANNELS_CREDENTIAL_FILE", "value": "/run-channels/credential"} in spec["containers"][0]["env"]
+    assert controller(on())["sidecar"]["runChannels"] == {"botUrl": "http://bot:8080"}
+
+
+def test_without_channels_of_runs_nothing_of_them_is_there():
+    """Issue 8.3: off by default, whatever else is named, and then neither file, variable, setting nor right."""
+    for values in ({}, on(enabled=False)):
+        rendering = render(values)
+        assert "run-channels" not in json.dumps(rendering.one("Deployment"))
+        assert "runChannels" not in json.dumps(controller(values))
+        assert rules_of(values)["", "secrets"] == {"get"}
+
+
+def test_channels_of_runs_need_two_rights_more():
+    """Issue 8.3, OR-A40: the controller makes and deletes Secrets then; it still lists, watches and changes none."""
+    before, after = rules_of({}), rules_of(on())
+    assert after["", "secrets"] == {"get", "create", "delete"}
+    assert {key: verbs for key, verbs in after.items() if key != ("", "secrets")} == {
+        key: verbs for key, verbs in before.items() if key != ("", "secrets")
+    }
+
+
+def test_secrets_of_runs_are_written_where_runs_are():
+    """Issue 8.3: cluster-wide rights do not become a right to delete any Secret of the cluster."""
+    wide = r.merged(on(), {"rbac": {"namespaced": False}, "config": {"kubernetesNamespace": "agents"}})
+    assert rules_of(wide, "ClusterRole")["", "secrets"] == {"get"}
+    rendering = render(wide)
+    role, binding = rendering.one("Role"), rendering.one("RoleBinding")
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "agents"
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "delete"]}]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"] == "test-orchestrator-run-channels"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "orchestrator", "namespace": "test"}]
+    for values in ({"rbac": {"profile": "compatible"}}, {"rbac": {"rules": role["rules"]}}, on(enabled=False)):
+        assert "Role" not in {o["kind"] for o in render(r.merged(wide, values)).objects}
+
+
+@pytest.mark.parametrize(
+    ("url", "ports"),
+    [
+        ("http://bot", [443, 6443, 80]),
+        ("https://bot.example.org/", [443, 6443]),
+        ("http://bot.monitor.svc:8080", [443, 6443, 8080]),
+        ("https://bot:6443/", [443, 6443]),
+        ("http://[fd00::80]", [443, 6443, 80]),
+        ("http://[fd00::80]:8081/", [443, 6443, 8081]),
+    ],
+)
+def test_the_network_policy_lets_the_controller_reach_the_bot(url, ports):
+    """Issue 8.3: the port of the address, else that of its scheme, once; without channels of runs it stays shut."""
+    values = r.merged(on(botUrl=url), {"networkPolicy": {"enabled": True}})
+    assert egress(values) == [53, 53, *ports]
+    assert egress(r.merged(values, on(botUrl=url, enabled=False))) == [53, 53, 443, 6443]
+
+
+def egress(values):
+    return [p["port"] for p in render(values).one("NetworkPolicy")["spec"]["egress"][0]["ports"]]
 
 
 @pytest.mark.parametrize(

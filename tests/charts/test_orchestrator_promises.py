@@ -432,6 +432,8 @@ NOTES = [
     ("stopped", {**SECRET, "replicaCount": 0}, ["no controller runs"]),
     ("OR-A36 no dead keys", SECRET, ["is installed as release orchestrator"]),
     ("other namespace", {**SECRET, "rbac": {"namespaced": False}, "config": {"kubernetesNamespace": "agents"}}, ["in namespace agents", "cluster-wide"]),
+    ("issue 8.3 channels of runs", {**SECRET, "sidecar": {"snippetConfigMap": "s", "runChannels": {"enabled": True, "botUrl": "http://bot:8080", "existingSecret": "c"}}},
+     ["key BOT_RUNS_CREDENTIAL of Secret c in namespace test, a credential for namespace test from the bot at\n  http://bot:8080"]),
 ]  # fmt: skip
 
 

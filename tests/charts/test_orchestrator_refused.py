@@ -10,6 +10,23 @@ import renderings as r
 KEY = "canary-5f1c-do-not-print"
 SECRET = {"secrets": {"existingSecret": "orchestrator-secrets"}}
 INGRESS = r.merged(SECRET, {"ingress": {"enabled": True}})
+CHANNELS = r.merged(
+    SECRET,
+    {
+        "sidecar": {
+            "snippetConfigMap": "s",
+            "runChannels": {"enabled": True, "botUrl": "http://bot", "existingSecret": "c"},
+        }
+    },
+)
+
+
+def channels(**changed):
+    """Values with channels of runs, and something wrong there."""
+    return r.merged(CHANNELS, {"sidecar": {"runChannels": changed}})
+
+
+NO_ADDRESS = ["sidecar.runChannels.botUrl is not an http or https URL without credentials and path", "such as http://"]
 
 # (id, values, what the message has to say)
 REFUSED_BY_TEMPLATES = [
@@ -27,6 +44,18 @@ REFUSED_BY_TEMPLATES = [
     ("host-twice", r.merged(INGRESS, {"ingress": {"hosts": [{"host": "a"}, {"host": "a"}]}}), ['names host "a" twice', "into one entry"]),
     ("class-twice", r.merged(INGRESS, {"ingress": {"annotations": {"kubernetes.io/ingress.class": "traefik"}}}),
      ["names class traefik and ingress.className names nginx", "remove the annotation"]),
+    ("env-channels", {**SECRET, "extraEnv": [{"name": "RUN_CHANNELS_CREDENTIAL_FILE", "value": "/x"}]}, ["extraEnv names RUN_CHANNELS_CREDENTIAL_FILE"]),
+    ("channels-unwatched", r.merged(CHANNELS, {"sidecar": {"snippetConfigMap": ""}}), ["sidecar.snippetConfigMap", "sidecar.runChannels.enabled=false"]),
+    ("channels-no-bot", channels(botUrl=""), ["needs the bot that makes the channels", "sidecar.runChannels.botUrl"]),
+    ("channels-no-credential", channels(existingSecret=""), ["needs a credential", "sidecar.runChannels.existingSecret"]),
+    ("channels-password", channels(botUrl=f"http://u:{KEY}@bot"), NO_ADDRESS),
+    ("channels-path", channels(botUrl="http://bot/monitor"), NO_ADDRESS),
+    ("channels-query", channels(botUrl=f"http://bot/?t={KEY}"), NO_ADDRESS),
+    ("channels-scheme", channels(botUrl="ftp://bot"), NO_ADDRESS),
+    ("channels-no-host", channels(botUrl="http://:8080"), NO_ADDRESS),
+    ("channels-no-port", channels(botUrl="http://bot:"), NO_ADDRESS),
+    ("channels-newline", channels(botUrl="http://bot\n"), NO_ADDRESS),
+    ("channels-high-port", channels(botUrl="http://bot:70000"), ["names port 70000", "end at 65535"]),
 ]  # fmt: skip
 
 # (path of the key, wrong value)
@@ -60,6 +89,10 @@ REFUSED_BY_SCHEMA = [
     ("healthCheck.livenessProbe.successThreshold", 2),  # Kubernetes takes 1 only
     ("secrets.existingSecret", "Capital"),
     ("test.command", []),
+    ("sidecar.runChannels.enabled", "true"),
+    ("sidecar.runChannels.existingSecret", "Capital"),
+    ("sidecar.runChannels.existingSecretKey", ""),
+    ("sidecar.runChannels.botUrl", None),
 ]
 
 
@@ -104,7 +137,9 @@ def test_dead_keys_are_explained():
     assert [path for path in GONE if f"`{path}" not in guide] == []
 
 
-@pytest.mark.parametrize("path", ["models", "cleanup", "secrets", "service.portName", "agent.telemetry"])
+@pytest.mark.parametrize(
+    "path", ["models", "cleanup", "secrets", "service.portName", "agent.telemetry", "sidecar.runChannels"]
+)
 def test_a_missing_group_is_named(path):
     """OR-A39: what --reuse-values with an older release leaves out stops with the name of the key, not with a nil pointer."""
     error = r.template(r.ORCHESTRATOR, r.merged(SECRET, r.nested(path, None))).error

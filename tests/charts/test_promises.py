@@ -282,6 +282,11 @@ NOTES = [
     ),
     ("DM-154 DM-162 orchestrator", {}, ["POST /v1/webhooks", "envFromSecrets"]),
     (
+        "issue 8.3 channels of runs",
+        {"bot": {"runs": {"guildId": "7"}}},
+        ["exec deployment/discord-monitor -- discord-monitor credential --runs <namespace of the runs>"],
+    ),
+    (
         "DM-155 bridge",
         {"inputBridge": {"enabled": True}},
         ['{{- include "discord-monitor.inputBridge" . | nindent 8 }}', "127.0.0.1:8090"],

@@ -176,4 +176,16 @@ def test_rights_are_asked_where_runs_are(picture, wanted):
     questions = list(controllers_questions(View(picture, wanted)))
     assert {who.user for who, _right in questions} == {"system:serviceaccount:orchestrator:orchestrator"}
     assert {right.namespace for _who, right in questions} == {"runs"}
-    assert ("create", "jobs") in {(right.verb, right.resource) for _who, right in questions}
+    asked = {(right.verb, right.resource) for _who, right in questions}
+    assert ("create", "jobs") in asked
+    assert not {resource for _verb, resource in asked} & {"secrets"}
+
+
+def test_rights_on_secrets_are_asked_where_runs_have_channels(picture, wanted):
+    """Issue 8.3: without them every such run would wait for its channel."""
+    [container] = picture.objects[("deployments", NAMESPACE)][0]["spec"]["template"]["spec"]["containers"]
+    container.setdefault("env", []).append(
+        {"name": "RUN_CHANNELS_CREDENTIAL_FILE", "value": "/run-channels/credential"}
+    )
+    asked = {(right.verb, right.resource) for _who, right in controllers_questions(View(picture, wanted))}
+    assert {("create", "secrets"), ("delete", "secrets")} <= asked

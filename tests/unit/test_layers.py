@@ -14,7 +14,7 @@ PREFIX = "ansible_collections.orchestrator.platform.plugins.module_utils."
 
 # From the bottom up; a file imports only from layers below it, or from files named before it in its own layer.
 PURE = [
-    "_errors", "_versions", "_chart_names", "_names", "_quantities", "_workloads", "_redact", "_plain_text", "_fields", "_merge", "_snippet",
+    "_errors", "_versions", "_chart_names", "_names", "_credentials", "_quantities", "_workloads", "_redact", "_plain_text", "_fields", "_merge", "_snippet",
     "_rollout", "_outcomes", "_overrides", "_mounting", "_pod_security", "_jobs", "_sidecar", "_inspection", "_yaml",
     "_manifests", "_secret_paths", "_node_ways", "_expectation", "_rbac", "_snapshot", "_findings", "_preflight", "_entries",
     "_kinds", "_rules", "_suppressions", "_drift", "_crds", "_checks_preflight", "_checks_chart", "_checks_orchestrator",

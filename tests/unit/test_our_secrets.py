@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
@@ -335,6 +336,75 @@ def test_webhook_of_an_annotation_is_the_watchers(snapshot, expect):
     assert complaints(snapshot, expect) == []
     workload(snapshot)["containers"][0]["env"] = secret_env("team")
     assert {item["id"] for item in complaints(snapshot, expect)} == {"secret-scope/env-ref"}
+
+
+RUNS = {
+    "namespace": "agents",
+    "name": "discord-run-*",
+    "description": "webhook of a run",
+    "keys": ["DISCORD_WEBHOOK_URL", "BOT_INPUT_CREDENTIAL"],
+    "readers": [
+        {"container": "discord-watcher", "labels": {"app": "orchestrator"}},
+        {"container": "input-bridge", "labels": {"app": "orchestrator"}},
+    ],
+    "expected": False,
+}
+
+
+CHANNEL = "discord-run-code-7-1a2b3c4d"
+
+
+@pytest.fixture
+def run(snapshot):
+    """Pod template of a run, beside the agent that is there: its sidecars read the Secret made for that run alone."""
+    template = copy.deepcopy(obj(snapshot, "deployments", "agents")["spec"]["template"])
+    template["metadata"] = {"labels": {"app": "orchestrator"}}
+    for sidecar, name in enumerate(("DISCORD_WEBHOOK_URL", "BOT_INPUT_CREDENTIAL")):
+        env = template["spec"]["initContainers"][sidecar]["env"]
+        variable = next(item for item in env if item["name"] == name)
+        variable["valueFrom"] = {"secretKeyRef": {"name": CHANNEL, "key": name, "optional": True}}
+    job = {"metadata": {"name": "code-7", "namespace": "agents"}, "spec": {"template": template}}
+    snapshot.objects[("jobs", "agents")] = [*snapshot.objects.get(("jobs", "agents"), []), job]
+    foreign_secret(snapshot, "DISCORD_WEBHOOK_URL", "https://discord.com/api/webhooks/77/of-a-run", name=CHANNEL)
+    return template
+
+
+@pytest.fixture
+def channels():
+    """The expectation with the Secrets of runs."""
+    return verification.expectation(options(secrets=[RUNS]))
+
+
+def test_webhook_of_a_run_takes_the_place_of_the_shared_one(snapshot, run, channels):
+    """Issue 8.3: nobody has to annotate the run, and nothing is incomplete for want of a second key."""
+    findings, complete = run_checks(CHECKS, View(snapshot, channels))
+    assert [item for item in findings if item["verdict"] in ("fail", "warn")] == []
+    assert complete
+    rows = [row for row in matrix(View(snapshot, channels)) if row["subject"]["name"] == "code-7"]
+    wanted = {(row["subject"]["container"], row["secret"]) for row in rows if row["expected"]}
+    found = {(row["subject"]["container"], row["secret"]) for row in rows if row["found"]}
+    # The agent's way to it is the FIFO, through which the bridge hands on what is said.
+    assert wanted == found == {(name, f"agents/{CHANNEL}") for name in ("discord-watcher", "input-bridge", "agent")}
+
+
+def test_webhook_of_a_run_is_for_its_sidecars(snapshot, run, channels):
+    """Issue 8.3: the agent that reads it is a finding."""
+    run["spec"]["containers"][0]["env"] = secret_env(CHANNEL)
+    assert {item["id"] for item in complaints(snapshot, channels)} == {"secret-scope/env-ref"}
+
+
+def test_webhook_of_a_run_is_for_runs(snapshot, run, channels):
+    """Issue 8.3: a watcher without the labels of a run has to read the shared one, and no other."""
+    run["metadata"]["labels"] = {"app": "other"}
+    found = {item["id"] for item in complaints(snapshot, channels)}
+    assert found == {"secret-scope/env-ref", "secret-scope/expected-paths"}
+
+
+def test_another_variable_is_no_webhook(snapshot, run, channels):
+    """The shared webhook is required of a watcher still when it reads a run's Secret under another name only."""
+    env = run["spec"]["initContainers"][0]["env"]
+    next(item for item in env if item["name"] == "DISCORD_WEBHOOK_URL")["name"] = "OTHER"
+    assert {item["id"] for item in complaints(snapshot, channels)} == {"secret-scope/expected-paths"}
 
 
 def test_webhook_that_two_namespaces_share_is_no_copy(snapshot, expect):

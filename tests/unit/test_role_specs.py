@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.orchestrator.platform.plugins.filter.chart_fullname import chart_fullname
 from jinja2.nativetypes import NativeEnvironment
 
@@ -50,6 +51,7 @@ def evaluated(value, **variables):
         return value
     environment = NativeEnvironment()
     environment.filters["orchestrator.platform.chart_fullname"] = chart_fullname
+    environment.filters["bool"] = boolean
     return environment.from_string(value).render(**variables)
 
 
@@ -137,3 +139,141 @@ def test_removal_knows_every_secret_that_the_role_writes():
     (removed,) = re.findall(r"component in \(([\w,-]+)\)", (role / "tasks" / "absent.yml").read_text("utf-8"))
     assert written == set(removed.split(","))
     assert "webhook" in written
+
+
+# -- a channel for each run (issue 8.3) -------------------------------------------------------------------------------
+
+
+def internals(name: str):
+    return yaml.safe_load((Path(__file__).parents[2] / "roles" / name / "vars" / "main.yml").read_text("utf-8"))
+
+
+def evaluate_in_order(role: str, names: list[str], given: dict):
+    """Internals of a role that build on each other, with these variables."""
+    known = dict(given)
+    for name in names:
+        known[name] = evaluated(internals(role)[name], **known)
+    return known[names[-1]]
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://discord-monitor.discord-monitor.svc:8080"),
+        ({"platform_monitor_namespace": "eyes"}, "http://discord-monitor.eyes.svc:8080"),
+        ({"discord_monitor_release": "dm"}, "http://dm-discord-monitor.discord-monitor.svc:8080"),
+        (
+            {"discord_monitor_values": {"bot": {"service": {"port": 80}}}},
+            "http://discord-monitor.discord-monitor.svc:80",
+        ),
+        ({"discord_monitor_values": {"bot": None}}, "http://discord-monitor.discord-monitor.svc:8080"),
+    ],
+)
+def test_the_controller_asks_the_bot_that_is_installed(given, url):
+    """Issue 8.3: release, namespace and port of the bot's Service are those of role discord_monitor and its chart."""
+    orchestrator = next(role for role in ROLES if role.name == "orchestrator")
+    assert evaluated(load(orchestrator, "defaults")["orchestrator_run_channels_bot_url"], **given) == url
+
+
+def test_the_bots_address_is_that_of_its_chart():
+    """Issue 8.3: the port that the role takes for the default is the chart's."""
+    chart = Path(__file__).parents[2] / "charts" / "discord-monitor" / "values.yaml"
+    assert yaml.safe_load(chart.read_text("utf-8"))["bot"]["service"]["port"] == 8080
+
+
+@pytest.mark.parametrize("role", ["orchestrator", "preflight"])
+def test_one_switch_for_channels_of_runs(role):
+    """Issue 8.3: what role secrets makes a credential for, the other roles switch on."""
+    place = next(found for found in ROLES if found.name == role)
+    name = "orchestrator_run_channels" if role == "orchestrator" else "preflight_orchestrator_run_channels"
+    assert evaluated(load(place, "defaults")[name], secrets_run_channels=True) is True
+    assert evaluated(load(place, "defaults")[name]) is False
+
+
+LONG = "t" * 32
+
+
+@pytest.mark.parametrize(
+    ("on", "orchestrator", "token", "words"),
+    [
+        (True, True, LONG, []),
+        (False, False, "", []),
+        (True, True, "", ["at least 32 characters"]),
+        (True, True, LONG[1:], ["at least 32 characters"]),
+        (True, False, LONG, ["needs the orchestrator"]),
+        (True, False, "", ["needs the orchestrator", "at least 32 characters"]),
+    ],
+)
+def test_what_the_credential_for_channels_of_runs_needs(on, orchestrator, token, words):
+    """Issue 8.3: a sentence each, with the variable, and never the token."""
+    given = {"secrets_run_channels": on, "secrets_orchestrator": orchestrator, "secrets_bot_api_token": token}
+    told = evaluated(internals("secrets")["__secrets_run_channels_problems"], **given)
+    assert len(told) == len(words)
+    for sentence, part in zip(told, words, strict=True):
+        assert sentence.startswith("secrets_run_channels needs ")
+        assert part in sentence
+        assert LONG[1:] not in sentence
+
+
+@pytest.mark.parametrize(
+    ("on", "sidecar", "bot", "our_bot", "words"),
+    [
+        (False, {}, {}, True, []),
+        (True, {"snippetConfigMap": "s"}, {"runs": {"guildId": "1"}}, True, []),
+        (True, {"snippetConfigMap": "s"}, {}, False, []),
+        (True, {}, {"runs": {"guildId": "1"}}, True, ["platform_agent_namespaces"]),
+        (True, {"snippetConfigMap": "s"}, {"runs": None}, True, ["set bot.runs.guildId"]),
+        (True, {"snippetConfigMap": "s"}, {"enabled": False, "runs": {"guildId": "1"}}, True, ["bot.enabled"]),
+        (True, {}, {}, True, ["platform_agent_namespaces", "set bot.runs.guildId"]),
+    ],
+)
+def test_preflight_says_what_channels_of_runs_need(on, sidecar, bot, our_bot, words):
+    """Issue 8.3: a watcher that writes to them, and a bot that makes them, unless they are off."""
+    given = {
+        "__preflight_run_channels": {"enabled": on},
+        "__preflight_sidecar_values": sidecar,
+        "__preflight_run_channels_of_our_bot": our_bot,
+        "__preflight_bot": bot,
+    }
+    told = evaluated(internals("preflight")["__preflight_run_channels_problems"], **given)
+    assert len(told) == len(words)
+    for sentence, part in zip(told, words, strict=True):
+        assert sentence.startswith("orchestrator_run_channels ")
+        assert part in sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "on"),
+    [
+        ({}, False),
+        ({"secrets_run_channels": True}, True),
+        ({"secrets_run_channels": True, "orchestrator_run_channels": False}, False),
+        ({"orchestrator_run_channels": "yes"}, True),
+        ({"orchestrator_values": {"sidecar": {"runChannels": {"enabled": True}}}}, True),
+        (
+            {"orchestrator_values": {"sidecar": {"runChannels": {"enabled": False}}}, "secrets_run_channels": True},
+            False,
+        ),
+        ({"orchestrator_values": {"sidecar": None}}, False),
+    ],
+)
+def test_verify_knows_whether_runs_have_channels(given, on):
+    """Issue 8.3, 5.2: their Secrets are among ours where the chart makes them; the chart's values win, as in the role."""
+    assert evaluate_in_order("verify", ["__verify_run_channels_values", "__verify_run_channels_on"], given) is on
+
+
+def test_verify_describes_the_secrets_of_channels_of_runs():
+    """Issue 8.3, 5.2: the controller's credential under the name that the roles give it, and one Secret a run."""
+    known = {"__verify_run_channels_values": {}, "verify_orchestrator_namespace": "orchestrator"}
+    credential, runs = internals("verify")["__verify_run_channels"]
+    assert evaluated(credential["name"], **known) == "orchestrator-run-channels"
+    assert evaluated(credential["keys"][0], **known) == "BOT_RUNS_CREDENTIAL"
+    assert evaluated(runs["namespace"], **known) == "orchestrator"
+    values = {"orchestrator_values": {"config": {"kubernetesNamespace": "agents"}}}
+    assert evaluated(runs["namespace"], **known, **values) == "agents"
+    named = {"existingSecret": "mine", "existingSecretKey": "text"}
+    assert evaluated(credential["name"], **{**known, "__verify_run_channels_values": named}) == "mine"
+    assert (runs["name"], [reader["container"] for reader in runs["readers"]]) == (
+        "discord-run-*",
+        ["discord-watcher", "input-bridge"],
+    )

@@ -22,6 +22,13 @@
 {{- with $v.agent.githubHost -}}
 {{- $_ := set $agent "githubHost" . -}}
 {{- end -}}
+{{- $sidecar := dict
+      "snippetConfigMap" $v.sidecar.snippetConfigMap
+      "namespace" $v.sidecar.namespace
+      "bridge" $v.sidecar.bridge -}}
+{{- if $v.sidecar.runChannels.enabled -}}
+{{- $_ := set $sidecar "runChannels" (dict "botUrl" $v.sidecar.runChannels.botUrl) -}}
+{{- end -}}
 {{- toYaml (dict
     "job" (dict "activeDeadlineSeconds" (int64 $v.agent.activeDeadlineSeconds))
     "agent" $agent
@@ -38,10 +45,7 @@
       "otlpProtocol" $t.otlpProtocol
       "logsEndpoint" (default $t.otlpEndpoint $t.logsEndpoint)
       "logsProtocol" $t.logsProtocol)
-    "sidecar" (dict
-      "snippetConfigMap" $v.sidecar.snippetConfigMap
-      "namespace" $v.sidecar.namespace
-      "bridge" $v.sidecar.bridge)
+    "sidecar" $sidecar
     "storage" $storage
     "cleanup" (dict
       "enabled" $v.cleanup.enabled

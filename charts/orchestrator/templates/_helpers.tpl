@@ -133,3 +133,10 @@ timeoutSeconds: {{ int64 .probe.timeoutSeconds }}
 successThreshold: {{ int64 .probe.successThreshold }}
 failureThreshold: {{ int64 .probe.failureThreshold }}
 {{- end -}}
+
+{{/* orchestrator.botPort: port in sidecar.runChannels.botUrl, or that of its scheme. Context: chart root. */}}
+{{- define "orchestrator.botPort" -}}
+{{- $url := .Values.sidecar.runChannels.botUrl -}}
+{{- $named := regexFind ":[0-9]+/?$" $url | trimPrefix ":" | trimSuffix "/" -}}
+{{- default (hasPrefix "https:" $url | ternary "443" "80") $named -}}
+{{- end -}}

@@ -9,7 +9,8 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What the controller does, and no more: it never lists Secrets, and Jobs reach theirs by name. */}}
+{{/* What the controller does, and no more: it never lists Secrets, writes some only with channels of runs, and Jobs reach theirs by
+     name. */}}
 {{- define "orchestrator.rules.least-privilege" -}}
 - apiGroups: [orchestrator.platform]
   resources: [coderuns, docsruns]
@@ -31,6 +32,12 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
+{{- if and .Values.sidecar.runChannels.enabled .Values.rbac.namespaced }}
+# To make the Secret with the webhook of a run, and to remove it with the run's Job. Names of runs are not known beforehand.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, delete]
+{{- end }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
@@ -74,4 +81,31 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [get, list, watch]
+{{- end -}}
+
+{{/* orchestrator.roleElsewhere: a Role of one rule and its binding to the controller's account, in a namespace of its own choice.
+     Context: (dict "context" <chart root> "name" "…" "namespace" "…" "rule" <map>). */}}
+{{- define "orchestrator.roleElsewhere" }}
+{{- $metadata := include "orchestrator.metadata" (dict "context" .context "name" .name "cluster" true) | fromYaml }}
+{{- $_ := set $metadata "namespace" .namespace }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  {{- toYaml $metadata | nindent 2 }}
+rules:
+  {{- toYaml (list .rule) | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  {{- toYaml $metadata | nindent 2 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ .name | quote }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "orchestrator.serviceAccountName" .context | quote }}
+    namespace: {{ .context.Release.Namespace | quote }}
 {{- end -}}

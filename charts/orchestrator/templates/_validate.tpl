@@ -12,6 +12,9 @@
 {{- include "orchestrator.validateSecrets" . -}}
 {{- include "orchestrator.validateNamespace" . -}}
 {{- include "orchestrator.validateEnv" . -}}
+{{- if $v.sidecar.runChannels.enabled -}}
+{{- include "orchestrator.validateRunChannels" . -}}
+{{- end -}}
 {{- if and $v.config.serverPort (ne (toString $v.config.serverPort) (int64 $v.service.targetPort | toString)) -}}
 {{- fail (printf "orchestrator: config.serverPort and service.targetPort differ: service.targetPort (%d) is the one port everywhere, leave config.serverPort empty" (int64 $v.service.targetPort)) -}}
 {{- end -}}
@@ -44,11 +47,31 @@
 {{- end -}}
 
 {{- define "orchestrator.validateEnv" -}}
-{{- $reserved := list "ANTHROPIC_API_KEY" "KUBERNETES_NAMESPACE" "SERVER_HOST" "SERVER_PORT" "RUST_LOG" "DEFAULT_DOCS_MODEL" "DEFAULT_CODE_MODEL" "API_TOKEN_FILE" -}}
+{{- $reserved := list "ANTHROPIC_API_KEY" "KUBERNETES_NAMESPACE" "SERVER_HOST" "SERVER_PORT" "RUST_LOG" "DEFAULT_DOCS_MODEL" "DEFAULT_CODE_MODEL" "API_TOKEN_FILE" "RUN_CHANNELS_CREDENTIAL_FILE" -}}
 {{- range .Values.extraEnv -}}
 {{- if has .name $reserved -}}
 {{- fail (printf "orchestrator: extraEnv names %s, which the chart sets: use the value it comes from, or leave it out" .name) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The address is looked at here and not by the schema, which would print one with a password. */}}
+{{- define "orchestrator.validateRunChannels" -}}
+{{- $s := .Values.sidecar -}}
+{{- if not $s.snippetConfigMap -}}
+{{- fail "orchestrator: sidecar.runChannels.enabled without a watcher that would write to the channels: name the published snippet in sidecar.snippetConfigMap, or set sidecar.runChannels.enabled=false" -}}
+{{- end -}}
+{{- if not $s.runChannels.botUrl -}}
+{{- fail "orchestrator: sidecar.runChannels.enabled needs the bot that makes the channels: give its address in sidecar.runChannels.botUrl, such as http://discord-monitor.discord-monitor.svc:8080" -}}
+{{- end -}}
+{{- if not (regexMatch "^https?://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])(:[1-9][0-9]{0,4})?/?$" $s.runChannels.botUrl) -}}
+{{- fail "orchestrator: sidecar.runChannels.botUrl is not an http or https URL without credentials and path, such as http://discord-monitor.discord-monitor.svc:8080" -}}
+{{- end -}}
+{{- if gt (include "orchestrator.botPort" . | int64) 65535 -}}
+{{- fail (printf "orchestrator: sidecar.runChannels.botUrl names port %s, but ports end at 65535: correct it" (include "orchestrator.botPort" .)) -}}
+{{- end -}}
+{{- if not $s.runChannels.existingSecret -}}
+{{- fail "orchestrator: sidecar.runChannels.enabled needs a credential that the bot accepts: name the Secret that holds it in sidecar.runChannels.existingSecret (key sidecar.runChannels.existingSecretKey)" -}}
 {{- end -}}
 {{- end -}}
 

@@ -73,6 +73,18 @@ def test_its_messages_arrive(cluster, discord, code_run):
     assert steps == sorted(set(steps))
 
 
+def test_it_has_a_channel_of_its_own(cluster, discord, orchestrator, code_run):
+    """DM-210, issue 8.3: made by the bot for this run; its messages stand there, and in the namespace's channel nothing."""
+    told = next(c for c in code_run["status"]["conditions"] if c["type"] == "Monitored")
+    found = re.fullmatch(r".* Its channel is (\d+)\.", told["message"])
+    assert (told["status"], bool(found)) == ("True", True), why(code_run)
+    own = [m for m in discord.messages() if code_run["status"]["sessionId"][:8] in json.dumps(m)]
+    assert {message["channel_id"] for message in own} == {found[1]}
+    left = "component=run-channel,context-version=1,task-id=7"
+    cluster.until(lambda: not cluster.objects("secrets", NAMESPACE, left), "its webhook goes with its Job")
+
+
+
 def test_the_job_is_cleaned_up(cluster, code_run):
     """OR-160, OR-162: Job and ConfigMap go after the configured delay; run, claim and pull request stay."""
     name = code_run["status"]["jobName"]
@@ -156,7 +168,7 @@ def test_a_docs_run(cluster, orchestrator):
 
 def test_no_secret_left_its_place(cluster, code_run, orchestrator):
     """D6: tokens, key and webhook are in no run, Job, ConfigMap, event or log."""
-    canaries = [VARIABLES[key] for key in ("coderun_api_token", "coderun_forge_token")]
+    canaries = [VARIABLES[f"coderun_{what}_token"] for what in ("api", "forge", "bot", "bot_api")]
     canaries += [
         VARIABLES["coderun_webhook_url"].rsplit("/", 1)[1],
         "canary-api-key-of-the-runs",

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from discord_monitor import input_credential
 from discord_monitor.commands import Mark, Rules
 from discord_monitor.discord_api import PAGE, DiscordApi, DiscordError
 from discord_monitor.http_server import (
@@ -31,12 +32,14 @@ from discord_monitor.http_server import (
 from discord_monitor.inbox import Inbox
 from discord_monitor.input_api import MAX_HELD, InputApi
 from discord_monitor.input_api import PATH as INPUT_PATH
-from discord_monitor.input_credential import CHANNEL_ID, key_problem
+from discord_monitor.input_credential import CHANNEL_ID
+from discord_monitor.keyed import key_problem
 from discord_monitor.listener import Listener
 from discord_monitor.log import Log
 from discord_monitor.metrics import CONTENT_TYPE, Metric, exposition
 from discord_monitor.redaction import Redactor
 from discord_monitor.retention import Rule, deletions, expired, is_ours
+from discord_monitor.run_credential import namespace_of
 from discord_monitor.runs import RUN, Runs, shown
 from discord_monitor.secret import Secret
 from discord_monitor.settings import DEFAULT_HEALTH_PORT, Reader, Tracking, usable_token
@@ -104,7 +107,7 @@ def _commands(read: Reader, env: Mapping[str, str]) -> tuple[Secret, Rules, str]
         poll_s=read.number("COMMANDS_POLL_SECONDS", 2, low=0.1, high=60),
     )
     key, problem = usable_token(env.get("BOT_INPUT_KEY", ""), "BOT_INPUT_KEY")
-    problem = problem or key_problem(key)
+    problem = problem or key_problem(key, input_credential.KEY)
     if problem:
         key, problem = Secret(""), f"commands are off: {problem}; put a long random text there and restart the bot"
     elif not rules.allowed:
@@ -271,17 +274,22 @@ class Bot:
         if request.path == "/v1/webhooks" or request.path.startswith("/v1/webhooks/"):
             return self._refusal(request) or self._guarded(self._webhooks, request)
         if request.path == "/v1/runs" or request.path.startswith("/v1/runs/"):
-            return self._refusal(request) or self._guarded(self._of_run, request)
+            return self._refusal(request, of_run=True) or self._guarded(self._of_run, request)
         return sentence(404, f"there is /healthz, /metrics, /v1/webhooks, /v1/runs and {INPUT_PATH}")
 
-    def _refusal(self, request: Request) -> Reply | None:
+    def _refusal(self, request: Request, *, of_run: bool = False) -> Reply | None:
         """Why a request may not use the webhook API; None when it may."""
-        if not self._settings.api_token:
+        token = self._settings.api_token
+        if not token:
             reason = "create a Secret with BOT_API_TOKEN and restart the bot"
             return sentence(503, f"the webhook API is off: {self._settings.api_token_problem}; {reason}")
-        expected = self._settings.api_token.reveal()
-        if not hmac.compare_digest(bearer(request).encode("latin-1"), expected.encode()):
-            return sentence(401, "send the bot's API token as Authorization: Bearer")
+        given = bearer(request)
+        if not hmac.compare_digest(given.encode("latin-1"), token.reveal().encode()):
+            opened = namespace_of(given, token) if of_run else ""
+            if not opened:
+                return sentence(401, "send the bot's API token as Authorization: Bearer")
+            if not request.path.startswith(f"/v1/runs/{opened}/"):
+                return sentence(403, f"this credential opens the runs of namespace {opened} alone")
         if self._api is None:
             return sentence(503, f"the bot has no usable token: {self._settings.token_problem}")
         return None

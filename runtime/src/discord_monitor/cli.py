@@ -14,6 +14,7 @@ usage: discord-monitor COMMAND
   bot                             bot with its health port and the webhook API
   bridge                          text over HTTP on loopback, one line a message into the agent's FIFO
   credential CHANNEL              print the credential that pulls the input of a channel, made with BOT_INPUT_KEY
+  credential --runs NAMESPACE     print the one that opens the channels of runs there, made with BOT_API_TOKEN
   healthcheck [watcher|bot|bridge]  ask the program in this container; exit status 0 or 1
   probe [--timeout SECONDS]       send one line through the running watcher to Discord and back
   --version                       print the version
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
 
         return healthcheck(arguments[1:], os.environ)
     if command == "credential":
-        from discord_monitor.input_credential import main as credential  # noqa: PLC0415 - the same
+        from discord_monitor.credential import main as credential  # noqa: PLC0415 - the same
 
         return credential(arguments[1:], os.environ)
     if command == "probe":

@@ -7,6 +7,7 @@ Without it nothing is started: a guess would cost money.
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_FILE_BYTES = 1024 * 1024  # what a ConfigMap holds
+ADDRESS = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+/?")
 
 
 class ConfigError(Exception):
@@ -52,6 +54,7 @@ class Config(NamedTuple):
     snippet_name: str  # empty: agents are not watched
     snippet_namespace: str
     bridge: bool
+    channels_url: str  # the bot's address; empty: runs get no channels of their own
 
 
 class _Reader:
@@ -75,6 +78,12 @@ class _Reader:
         if not isinstance(found, str) or (default is None and not found.strip()):
             raise ConfigError(f"{path} is not a text")
         return found.strip()
+
+    def address(self, path: str) -> str:
+        found = self.text(path, default="")
+        if found and not ADDRESS.fullmatch(found):
+            raise ConfigError(f"{path} is not an http or https address")
+        return found
 
     def flag(self, path: str, *, default: bool | None = None) -> bool:
         found = self._at(path)
@@ -148,6 +157,7 @@ def parse_config(text: str) -> Config:
         snippet_name=read.text("sidecar.snippetConfigMap", default=""),
         snippet_namespace=read.text("sidecar.namespace", default=""),
         bridge=read.flag("sidecar.bridge", default=False),
+        channels_url=read.address("sidecar.runChannels.botUrl"),
     )
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator import naming
-from orchestrator.fields import SIDECARS_OWN
+from orchestrator.fields import INPUT, SIDECARS_OWN, WEBHOOK
 from orchestrator.sidecar import HASH_ANNOTATION, STATE, TRANSCRIPTS, attach
 
 if TYPE_CHECKING:
+    from orchestrator.channels import Channel
     from orchestrator.config import Config
     from orchestrator.kube import Obj
     from orchestrator.sidecar import Snippet
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 AGENT = {"coderuns": "claude-code", "docsruns": "claude-docs"}
 RESULT_FILE = "/dev/termination-log"
 HOST, HOST_TOKEN = "GH_HOST", "GH_ENTERPRISE_TOKEN"  # what gh reads for a host other than github.com
+# Annotations of the pod, by the variable whose Secret they name.
+OVERRIDES = {
+    WEBHOOK: "orchestrator.platform/webhook-secret",
+    INPUT: "orchestrator.platform/input-secret",
+}
 MANAGED_SETTINGS = "/etc/claude-code/managed-settings.json"
 FALLBACK_HOME = "/workspace/.agent"  # of a code run without sidecar
 # The Job is removed by the controller; this only catches a Job whose controller is gone for good.
@@ -59,6 +65,11 @@ class Watching(NamedTuple):
     sentence: str = "The agent's pod carries the published sidecar."
 
 
+def brings_webhook(spec: Obj) -> bool:
+    """Whether the run names a Secret with a webhook itself, and so needs no channel of its own."""
+    return any(entry["name"] == WEBHOOK for entry in spec.get("envFromSecrets") or [])
+
+
 def needs(spec: Obj, config: Config) -> list[SecretNeed]:
     """Every key of a Secret that the pod refers to and cannot start without."""
     user = spec["githubUser"]
@@ -74,8 +85,9 @@ def needs(spec: Obj, config: Config) -> list[SecretNeed]:
 
 
 def build(
-    run: Obj, kind: str, version: int, *, config: Config, files: dict[str, str], files_name: str, watching: Watching
-) -> Plan:
+    run: Obj, kind: str, version: int, *, config: Config, files: dict[str, str], files_name: str, watching: Watching,
+    channel: Channel | None = None,
+) -> Plan:  # fmt: skip
     """The manifests of one attempt. Calling it twice with the same input gives the same."""
     namespace = run["metadata"]["namespace"]
     labels = naming.labels(run, kind, version)
@@ -90,8 +102,13 @@ def build(
     pod = _pod(run, kind, config, files_name)
     snippet, reason, sentence = watching
     if snippet is not None:
-        pod = _watched(pod, run, kind, config, snippet)
+        credentials = _credentials(run["spec"], channel)
+        pod = _watched(pod, run, config, snippet, credentials)
         annotations[HASH_ANNOTATION] = snippet.hash
+        for variable, reference in credentials.items():
+            # What the module sidecar calls an override: whoever verifies knows by it that nothing has drifted.
+            name = OVERRIDES[variable]
+            annotations |= {f"{name}-name": reference["name"], f"{name}-key": reference["key"]}
     else:
         pod["containers"][0]["env"] += _home(kind, run, FALLBACK_HOME)
     meta = {"labels": labels, "annotations": annotations}
@@ -213,20 +230,30 @@ def _agent(run: Obj, kind: str, config: Config) -> Obj:
     return agent
 
 
-def _watched(pod: Obj, run: Obj, kind: str, config: Config, snippet: Snippet) -> Obj:
-    """The pod with the sidecar; transcripts of a code run, and the cursor behind them, are on the service's claim."""
-    spec = run["spec"]
-    kept: dict[str, Obj] = {}
-    if kind == "coderuns":
-        below = f".agent/task-{spec['taskId']}"
-        own = {volume["name"] for volume in snippet.volumes}
-        places = {TRANSCRIPTS: f"{below}/claude", STATE: f"{below}/watcher"}
-        kept = {name: {"name": "workspace", "subPath": path} for name, path in places.items() if name in own}
-    credentials = {
+def _credentials(spec: Obj, channel: Channel | None) -> dict[str, Obj]:
+    """Secret and key of the sidecar's credentials where they are not the snippet's: the run's own, then its channel's.
+
+    A channel that could not be made takes its place all the same: a run's messages go to no other channel.
+    """
+    given = {
         entry["name"]: {"name": entry["secretName"], "key": entry["secretKey"]}
         for entry in spec.get("envFromSecrets") or []
         if entry["name"] in SIDECARS_OWN
     }
+    if channel is None:
+        return given
+    return {name: {"name": channel.secret, "key": name} for name in {WEBHOOK, *channel.keys & {INPUT}}} | given
+
+
+def _watched(pod: Obj, run: Obj, config: Config, snippet: Snippet, credentials: dict[str, Obj]) -> Obj:
+    """The pod with the sidecar; transcripts of a code run, and the cursor behind them, are on the service's claim."""
+    spec = run["spec"]
+    kept: dict[str, Obj] = {}
+    if run["kind"] == "CodeRun":
+        below = f".agent/task-{spec['taskId']}"
+        own = {volume["name"] for volume in snippet.volumes}
+        places = {TRANSCRIPTS: f"{below}/claude", STATE: f"{below}/watcher"}
+        kept = {name: {"name": "workspace", "subPath": path} for name, path in places.items() if name in own}
     agent = pod["containers"][0]
     # Watcher's and bridge's alone: whoever holds the URL can post as the monitor.
     agent["env"] = [entry for entry in agent["env"] if entry["name"] not in credentials]

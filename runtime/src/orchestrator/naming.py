@@ -7,6 +7,7 @@ The same input always gives the same name, so that a repeated step finds its own
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ MAX_NAME = 253
 
 APP = "orchestrator"
 CODE_COMPONENT, DOCS_COMPONENT = "code-runner", "docs-generator"
+CHANNEL_COMPONENT = "run-channel"
 RUN_ANNOTATION = "orchestrator.platform/run"  # <plural>/<name> on Job and pod
 SELECTOR = f"app={APP},component in ({CODE_COMPONENT},{DOCS_COMPONENT})"
 
@@ -66,6 +68,23 @@ def ssh_secret(user: str) -> str:
 def token_secret(user: str) -> str:
     """OR-276, OR-A47."""
     return f"github-token-{user.lower()}"
+
+
+def channel_secret(run: Obj, kind: str) -> str:
+    """The Secret with the run's own webhook; all of them begin with discord-run-, which role verify knows."""
+    meta = run["metadata"]
+    first, end = "code" if kind == "coderuns" else "docs", dns(meta["uid"])[:8]
+    return f"discord-run-{first}-{dns(meta['name'], 200)}-{end}"
+
+
+def run_path(namespace: str, kind: str, name: str) -> str:
+    """A run's name at the bot, which knows no kinds; one made anew under its name goes on in the same channel."""
+    first = f"{kind.removesuffix('s')}."
+    room = MAX_NAME - len(first)
+    if len(name) > room:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = f"{name[: room - 9].rstrip('.-')}-{digest}"
+    return f"{namespace}/{first}{name}"
 
 
 def labels(run: Obj, kind: str, version: int) -> dict[str, str]:

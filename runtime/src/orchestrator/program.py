@@ -15,13 +15,14 @@ from discord_monitor.log import Log
 from discord_monitor.metrics import Metric
 from discord_monitor.redaction import Redactor, env_literals
 from orchestrator import naming
+from orchestrator.channels import Channels
 from orchestrator.config import ConfigFile
 from orchestrator.health import Health, Pulse
 from orchestrator.kube import CODE_RUNS, DOCS_RUNS, JOBS, PODS, Api, ApiError, Unreachable, find_access
 from orchestrator.lookup import Lookup
 from orchestrator.reconcile import RESOURCES, Context, Stores, handle
-from orchestrator.rest import MAX_BODY_BYTES, Rest, read_token
-from orchestrator.settings import Settings, SettingsError, read_settings
+from orchestrator.rest import MAX_BODY_BYTES, Rest
+from orchestrator.settings import Settings, SettingsError, read_settings, read_token
 from orchestrator.status import is_final
 from orchestrator.store import Informer
 from orchestrator.templates import Templates
@@ -70,10 +71,11 @@ class Program:
         self._turns = Turns(runs["coderuns"], self._stores.jobs, self._stores.pods)
         self._turns.on_free = self._wake
         config = ConfigFile(settings.config_path)
+        self._channels = Channels(api, settings.namespace, settings.bot_credential_file)
         self._context = Context(
             api=api, namespace=settings.namespace, stores=self._stores, turns=self._turns,
-            lookup=Lookup(api, settings.namespace), config=config, templates=Templates(settings.templates_path),
-            toolman_url=settings.toolman_url, log=log, now=utc_now,
+            lookup=Lookup(api, settings.namespace), channels=self._channels, config=config,
+            templates=Templates(settings.templates_path), toolman_url=settings.toolman_url, log=log, now=utc_now,
         )  # fmt: skip
         self._rest = Rest(
             api=api, namespace=settings.namespace, stores=runs, models=settings.models, token_file=settings.token_file,
@@ -215,6 +217,8 @@ class Program:
         for (verb, status), count in sorted(self._api.requests.items()):
             labels = f'verb="{verb}",status="{status}"'
             found.append(Metric("api_requests_total", "counter", "Requests to the API server", count, labels))
+        for outcome, count in self._channels.counts.items():
+            found.append(Metric("channels_total", "counter", "Requests to the bot", count, f'outcome="{outcome}"'))
         for name, informer in self._informers.items():
             found.append(Metric("lists_total", "counter", "Whole lists read", informer.relists, f'resource="{name}"'))
         return found

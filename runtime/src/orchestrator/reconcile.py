@@ -14,9 +14,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator import naming
+from orchestrator.channels import NotYet
 from orchestrator.config import Config, ConfigError
 from orchestrator.fields import WEBHOOK, refusal
-from orchestrator.job import AGENT, Plan, SecretNeed, Watching, build, needs
+from orchestrator.job import AGENT, Plan, SecretNeed, Watching, brings_webhook, build, needs
 from orchestrator.kube import CLAIMS, CODE_RUNS, CONFIG_MAPS, DOCS_RUNS, EVENTS, JOBS, PODS, ApiError
 from orchestrator.observe import MAX_SENTENCE, Phase, observe, terminated
 from orchestrator.sidecar import lacking_volumes
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from discord_monitor.log import Log
+    from orchestrator.channels import Channel, Channels
     from orchestrator.config import ConfigFile
     from orchestrator.kube import Api, Obj
     from orchestrator.lookup import Lookup
@@ -55,7 +57,7 @@ OLD_FINALIZERS = ("coderuns.orchestrator.io/finalizer", "docsruns.orchestrator.i
 # Reasons of condition Pending from before the Job is made. With any other one a missing Job was taken away.
 BEFORE_JOB = (
     "Accepted", "WaitingForService", "SecretMissing", "TemplateInvalid", "ConfigurationUnreadable", "ApiRefused",
-    "FormerAttempt",
+    "FormerAttempt", "ChannelPending",
 )  # fmt: skip
 # What the status takes over from the agent's result; the CRD of a DocsRun has one of them only.
 RESULT_FIELDS = {"coderuns": ("pullRequestUrl", "sessionId", "promptMode"), "docsruns": ("pullRequestUrl",)}
@@ -88,6 +90,7 @@ class Context(NamedTuple):
     stores: Stores
     turns: Turns
     lookup: Lookup
+    channels: Channels
     config: ConfigFile
     templates: Templates
     toolman_url: str
@@ -102,6 +105,9 @@ def handle(context: Context, key: Key) -> float | None:
     """
     run = context.stores.runs[key.kind].get(key.name)
     if run is None:
+        left = context.channels.farewell(*key)
+        if left:
+            context.log.warning("the webhook of a deleted run is left", kind=key.kind, name=key.name, reason=left)
         return None
     if run["metadata"].get("deletionTimestamp"):
         _let_go(context, run, key.kind)
@@ -186,11 +192,12 @@ class _Attempt:
         watching = self._usable(self._c.lookup.watching(config), config)
         if self._kind == "coderuns" and not self._c.turns.take(self._run):
             raise self._waits()
+        channel = self._channel(watching, config)
 
         def plan(files_name: str) -> Plan:
             return build(
                 self._run, self._kind, self._version, config=config, files=files, files_name=files_name,
-                watching=watching,
+                watching=watching, channel=channel,
             )  # fmt: skip
 
         names = naming.files_names(self._run, self._kind, self._version)
@@ -198,7 +205,7 @@ class _Attempt:
         fields = self._first_fields() | {"configmapName": names[0]}
         sentence = "The run is accepted; its Job is being made."
         if self._status.get("jobName") != self._job_name or reason_of(self._status, "Pending") != "ApiRefused":
-            self._write(Phase.PENDING, "Accepted", sentence, fields, self._mark_of_watching(first, config))
+            self._write(Phase.PENDING, "Accepted", sentence, fields, self._mark_of_watching(first, config, channel))
         return self._make(first, names, plan)
 
     def _waits(self) -> Blocked:
@@ -287,10 +294,21 @@ class _Attempt:
             return Watching(None, "VolumeMissing", sentence)
         return watching
 
-    def _mark_of_watching(self, plan: Plan, config: Config) -> Mark:
+    def _channel(self, watching: Watching, config: Config) -> Channel | None:
+        """The run's own channel, None where it gets none. Raises Blocked."""
+        if watching.snippet is None or not config.channels_url or brings_webhook(self._run["spec"]):
+            return None
+        try:
+            return self._c.channels.provide(self._run, self._kind, config)
+        except NotYet as exc:
+            raise Blocked("ChannelPending", str(exc)[:MAX_SENTENCE], SECRET_WAIT_S) from None
+
+    def _mark_of_watching(self, plan: Plan, config: Config, channel: Channel | None) -> Mark:
         if not plan.is_watched:
             return Mark(MONITORED, holds=False, reason=plan.watched, sentence=plan.watched_sentence)
-        reference = _webhook_reference(plan.job)
+        if channel is not None and channel.reason:
+            return Mark(MONITORED, holds=False, reason=channel.reason, sentence=channel.sentence[:MAX_SENTENCE])
+        reference = _webhook_reference(plan.job) if channel is None else None
         if reference is not None:
             lacking = self._c.lookup.lacking([reference])
             if lacking:
@@ -305,6 +323,8 @@ class _Attempt:
             c["name"] == "input-bridge" for c in plan.job["spec"]["template"]["spec"]["initContainers"]
         ):
             sentence = "The agent's pod carries the published sidecar, but no bridge: the snippet has none."
+        if channel is not None:
+            sentence += f" Its channel is {channel.channel_id}."
         return Mark(MONITORED, holds=True, reason="SidecarAttached", sentence=sentence)
 
     # With the Job
@@ -385,7 +405,9 @@ class _Attempt:
         if left_s > 0:
             return left_s
         try:
-            self._remove(config)
+            left = self._remove(config)
+        except NotYet:
+            return SECRET_WAIT_S
         except ApiError as exc:
             if exc.is_refusal:
                 sentence = f"The API server refuses to remove what the run had: {exc}"[:MAX_SENTENCE]
@@ -393,16 +415,20 @@ class _Attempt:
                 self._patch(advance(self._status, self._stamp(), phase=None, marks=[mark], fields={}))
             raise
         what = "Job and ConfigMap are" if config.delete_files else "The Job is"
-        mark = Mark(CLEANED_UP, holds=True, reason="DelayPassed", sentence=f"{what} removed; a workspace claim stays.")
+        mark = Mark(
+            CLEANED_UP, holds=True, reason="DelayPassed", sentence=f"{what} removed; a workspace claim stays.{left}"
+        )
         self._patch(advance(self._status, self._stamp(), phase=None, marks=[mark], fields={}))
         return None
 
-    def _remove(self, config: Config) -> None:
+    def _remove(self, config: Config) -> str:
+        """Raises NotYet, and ApiError; a sentence about what is left, mostly empty."""
         jobs = self._owned_jobs()
         if config.delete_files:
             self._remove_files({str(self._status.get("configmapName") or ""), *(_files_of(job) for job in jobs)})
         for job in jobs:
             self._api.delete(JOBS, self._c.namespace, job["metadata"]["name"], job["metadata"]["uid"])
+        return self._c.channels.close(self._run, self._kind, config)
 
     def _remove_files(self, names: set[str]) -> None:
         """ConfigMaps of the run by name; those of former attempts, whose Jobs may be gone, by their labels."""

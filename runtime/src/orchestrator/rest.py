@@ -17,6 +17,7 @@ from discord_monitor.metrics import CONTENT_TYPE, Metric, exposition
 from orchestrator.kube import ApiError, Unreachable
 from orchestrator.reconcile import RESOURCES
 from orchestrator.requests import BadField, new_run, read_spec, same_spec, view
+from orchestrator.settings import read_token
 from orchestrator.status import is_final
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from orchestrator.store import Store
 
 MAX_BODY_BYTES = 512 * 1024
-MAX_TOKEN_BYTES = 8 * 1024
 MAX_NAMES = 50  # names tried for one request: a second each
 LISTED = 500  # runs of one answer, the newest
 ROUTES = {"/api/v1/pm/tasks": "coderuns", "/api/v1/pm/docs/generate": "docsruns"}
@@ -134,14 +134,6 @@ class Rest(NamedTuple):
                 run = self.stores[kind].get(name)
                 return refused(404, "there is no such run") if run is None else done(200, "found", view(kind, run))
         return refused(404, "there is /api/v1/pm/tasks[/<name>] and /api/v1/pm/docs[/<name>]")
-
-
-def read_token(file: Path | None) -> bytes:
-    """The token, nothing when there is none."""
-    try:
-        return b"" if file is None else file.read_bytes()[:MAX_TOKEN_BYTES].strip()
-    except OSError:
-        return b""
 
 
 def refused(status: int, sentence: str, **more: object) -> Reply:

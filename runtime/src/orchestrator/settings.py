@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LEVELS = {"trace": "debug", "debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error"}
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+MAX_TOKEN_BYTES = 8 * 1024
 
 
 class SettingsError(Exception):
@@ -30,6 +31,7 @@ class Settings(NamedTuple):
     config_path: Path
     templates_path: Path
     token_file: Path | None
+    bot_credential_file: Path | None
     toolman_url: str
     workers: int
 
@@ -41,7 +43,6 @@ def read_settings(env: Mapping[str, str], namespace_file: Path = NAMESPACE_FILE)
         namespace = namespace_file.read_text(encoding="utf-8").strip()
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace):
         raise SettingsError("KUBERNETES_NAMESPACE is not the name of a namespace")
-    token_file = env.get("API_TOKEN_FILE", "").strip()
     return Settings(
         namespace=namespace,
         host=env.get("SERVER_HOST", "").strip() or "0.0.0.0",  # noqa: S104 - OR-350; the pod's address
@@ -53,10 +54,24 @@ def read_settings(env: Mapping[str, str], namespace_file: Path = NAMESPACE_FILE)
         },
         config_path=Path(env.get("CONFIG_FILE", "").strip() or "/config/config.yaml"),
         templates_path=Path(env.get("TEMPLATES_FOLDER", "").strip() or "/claude-templates"),
-        token_file=Path(token_file) if token_file else None,
+        token_file=_file(env, "API_TOKEN_FILE"),
+        bot_credential_file=_file(env, "RUN_CHANNELS_CREDENTIAL_FILE"),
         toolman_url=env.get("TOOLMAN_SERVER_URL", "").strip(),
         workers=_number(env, "WORKERS", 4, 1, 32),
     )
+
+
+def read_token(file: Path | None) -> bytes:
+    """A token as it is in its file now, nothing when there is none."""
+    try:
+        return b"" if file is None else file.read_bytes()[:MAX_TOKEN_BYTES].strip()
+    except OSError:
+        return b""
+
+
+def _file(env: Mapping[str, str], name: str) -> Path | None:
+    given = env.get(name, "").strip()
+    return Path(given) if given else None
 
 
 def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 # Reasons of condition Pending of a run that has not begun its attempt; the Job that its status names is a former one's.
-NOT_BEGUN = ("WaitingForService", "SecretMissing", "TemplateInvalid", "ConfigurationUnreadable", "FormerAttempt")
+NOT_BEGUN = (
+    "WaitingForService", "SecretMissing", "TemplateInvalid", "ConfigurationUnreadable", "FormerAttempt",
+    "ChannelPending",
+)  # fmt: skip
 
 
 class Turns:
