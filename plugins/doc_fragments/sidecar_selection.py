@@ -83,6 +83,14 @@ options:
       webhook_secret_key:
         description: The key in that Secret.
         type: str
+      input_secret_name:
+        description: >-
+          The Secret in the workload's namespace with the credential by which the bridge pulls its agent's input. Needs
+          C(inputBridge.pull.enabled) in the chart's values; without O(bridge) it has no meaning.
+        type: str
+      input_secret_key:
+        description: The key of that credential.
+        type: str
       parity_mode:
         description: Whether everything that the agent's terminal would show is sent, without filters.
         type: bool

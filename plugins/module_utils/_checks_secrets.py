@@ -28,12 +28,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
     Inside,
     View,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import INPUT_ENV, WEBHOOK_ENV
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     Obj,
     annotation,
     containers_of,
     dig,
-    find_container,
 )
 
 CATALOGUE = Catalogue()
@@ -141,12 +141,13 @@ def image_pull(view: View, namespace: str) -> Iterator[Result]:
     protects="a bot without its token, and a watcher that idles, healthy and silent, in a workload that looks injected",
     decided="The bot's container has a secretKeyRef in env to each Secret of the bot's, each watcher one to its "
     "webhook's: that of webhook_secret, or the one its workload names by annotation, which must be no other Secret of "
-    "ours. So has every container that an entry of secrets says is required to.",
-    mend="Take bot and watcher from the chart; run role sidecar again; correct the annotation webhook-secret-name.",
+    "ours. So has each bridge one to the Secret that its workload names for its input, and every container that an "
+    "entry of secrets says is required to.",
+    mend="Take bot and watcher from the chart; run role sidecar again; correct the annotation webhook-secret-name or "
+    "input-secret-name.",
 )
 def expected_paths(view: View, namespace: str) -> Iterator[Result]:
-    """What is missing of the expected, and a watcher that is told to read what is not a webhook's."""
-    watcher, _bridge = view.our_names()
+    """What is missing of the expected, and a sidecar that is told to read what is for another purpose."""
     for bearer, paths in view.paths(namespace):
         found = {(item.path, item.container, item.secret) for item in paths}
         for path, container, secret in sorted(view.required_paths(bearer)):
@@ -155,10 +156,10 @@ def expected_paths(view: View, namespace: str) -> Iterator[Result]:
                 f"no variable of it refers to Secret {secret}" if path == "env" else f"no {path} of Secret {secret}"
             )
             yield decided(subject(bearer.kind, namespace, bearer.name, container), None if there else missing)
-        usurped = view.usurped(bearer)
-        if usurped is not None and find_container(bearer.spec, watcher) is not None:
-            text = f"it is told to read Secret {view.webhook_of(bearer)}, which is for the {usurped.what}"
-            yield failed(subject(bearer.kind, namespace, bearer.name, watcher), text)
+        for told in view.told(bearer):
+            if told.instead is not None:
+                text = f"it is told to read Secret {told.secret}, which is for the {told.instead.what}"
+                yield failed(subject(bearer.kind, namespace, bearer.name, told.container), text)
 
 
 @check(
@@ -328,7 +329,7 @@ def _secret_variables(view: View, namespace: str) -> set[str]:
     """Names of variables that hold a value of ours; of a Secret elsewhere only where its name is reserved."""
     keys = [key.name for item in view.described if item.reserved or item.namespace == namespace for key in item.keys]
     webhooks = [key for _name, key in view.webhooks_read(namespace)]
-    return {*keys, *webhooks, "BOT_TOKEN", "BOT_API_TOKEN", "DISCORD_WEBHOOK_URL"}
+    return {*keys, *webhooks, "BOT_TOKEN", "BOT_API_TOKEN", WEBHOOK_ENV, INPUT_ENV}
 
 
 @check(

@@ -26,6 +26,7 @@ BOT_TOKEN = "bot token"  # noqa: S105 (what it is)
 API_TOKEN = "bot's API token"  # noqa: S105 (what it is)
 INPUT_KEY = "key of the input credentials"
 WEBHOOK = "webhook URL"
+INPUT_CREDENTIAL = "input credential"
 
 
 class Allowed(t.NamedTuple):

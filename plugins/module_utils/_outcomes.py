@@ -135,7 +135,7 @@ CODES: dict[str, Code] = {
         "failed",
         "Secret {secret}, from which container {container} reads, is not in namespace {namespace}: create it first.",
         "Create the Secret (role `secrets` does), or name another by the annotation "
-        "orchestrator.platform/webhook-secret-name.",
+        "orchestrator.platform/webhook-secret-name, for a bridge orchestrator.platform/input-secret-name.",
     ),
     "native_unsupported": Code(
         "failed",

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity
-from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import WEBHOOK_ENV
+from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import INPUT_ENV, WEBHOOK_ENV, secret_of
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     ANNOTATION_ADDED,
     ANNOTATION_CONTAINER,
@@ -59,6 +59,8 @@ class Overrides(t.NamedTuple):
     filters: Obj | None = None
     webhook_secret_name: str | None = None
     webhook_secret_key: str | None = None
+    input_secret_name: str | None = None
+    input_secret_key: str | None = None
     parity_mode: bool | None = None
     thread_id: str | None = None
     cpu_request: str | None = None
@@ -133,7 +135,7 @@ def unknown_annotations(obj: Obj, kind: str) -> list[str]:
     return sorted(name for name in given if name.startswith(PREFIX) and name not in _READ)
 
 
-def apply_overrides(watcher: Obj, overrides: Overrides) -> Obj:
+def apply_to_watcher(watcher: Obj, overrides: Overrides) -> Obj:
     """The watcher's container with its overrides; raises OverrideError where they do not fit together.
 
     Names of volumes are no part of the container and are not looked at here.
@@ -145,6 +147,27 @@ def apply_overrides(watcher: Obj, overrides: Overrides) -> Obj:
         _set_variable(result, name, {"value": value})
     _override_webhook(result, overrides)
     _override_resources(result, overrides)
+    return result
+
+
+def apply_to_bridge(bridge: Obj, overrides: Overrides) -> Obj:
+    """The bridge's container with its overrides; raises OverrideError where it pulls no input that they could be of."""
+    result: Obj = clone(bridge)
+    if overrides.input_secret_name is None and overrides.input_secret_key is None:
+        return result
+    published = secret_of(bridge, INPUT_ENV)
+    if not published:
+        raise OverrideError(
+            "input_secret_name or input_secret_key (annotation input-secret-name, input-secret-key) is given, but the "
+            "published bridge asks the bot for no input: set inputBridge.pull.enabled in the chart's values, or take "
+            "the setting away."
+        )
+    _refer(
+        result,
+        INPUT_ENV,
+        overrides.input_secret_name or published["name"],
+        overrides.input_secret_key or published.get("key") or INPUT_ENV,
+    )
     return result
 
 
@@ -175,17 +198,19 @@ def _set_variable(container: Obj, name: str, content: Obj) -> None:
 def _override_webhook(container: Obj, overrides: Overrides) -> None:
     if overrides.webhook_secret_name is None and overrides.webhook_secret_key is None:
         return
-    entry: Obj = next((item for item in container.get("env") or [] if item.get("name") == WEBHOOK_ENV), {})
-    reference = dig(entry, "valueFrom", "secretKeyRef") or {}
-    name = overrides.webhook_secret_name or reference.get("name")
+    published = secret_of(container, WEBHOOK_ENV)
+    name = overrides.webhook_secret_name or published.get("name")
     if not name:
         raise OverrideError(
             "webhook_secret_key (annotation webhook-secret-key) is given, but the published snippet reads no Secret: "
             "give webhook_secret_name too."
         )
-    key = overrides.webhook_secret_key or reference.get("key") or WEBHOOK_ENV
+    _refer(container, WEBHOOK_ENV, name, overrides.webhook_secret_key or published.get("key") or WEBHOOK_ENV)
+
+
+def _refer(container: Obj, variable: str, name: str, key: str) -> None:
     # Optional as in the chart: a Secret that is not there must not keep the agent from starting (D8).
-    _set_variable(container, WEBHOOK_ENV, {"valueFrom": {"secretKeyRef": {"name": name, "key": key, "optional": True}}})
+    _set_variable(container, variable, {"valueFrom": {"secretKeyRef": {"name": name, "key": key, "optional": True}}})
 
 
 def _override_resources(container: Obj, overrides: Overrides) -> None:
@@ -297,13 +322,17 @@ _FILTER_KEYS: dict[str, tuple[str, t.Callable[[Json], bool]]] = {
     "includePatterns": ("a list of texts", _texts),
     "minStdoutLength": ("a whole number from 0", _count),
 }
+_SECRET = _matching(_SUBDOMAIN, "the name of a Secret")
+_KEY_OF_SECRET = _matching(_SECRET_KEY, "a key of a Secret")
 _VOLUME = _matching(_LABEL, "the name of a volume of the pod")
 _CHECKS: dict[str, t.Callable[[str, Json], t.Any]] = {
     "image": _matching(_IMAGE, "an image reference such as registry.example.org/team/discord-monitor:1.2"),
     "log_level": _log_level,
     "filters": _filters,
-    "webhook_secret_name": _matching(_SUBDOMAIN, "the name of a Secret"),
-    "webhook_secret_key": _matching(_SECRET_KEY, "a key of a Secret"),
+    "webhook_secret_name": _SECRET,
+    "webhook_secret_key": _KEY_OF_SECRET,
+    "input_secret_name": _SECRET,
+    "input_secret_key": _KEY_OF_SECRET,
     "parity_mode": _flag,
     "thread_id": _matching(_SNOWFLAKE, "the number of a Discord thread, digits alone"),
     "cpu_request": _cpu,

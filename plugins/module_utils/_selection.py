@@ -58,6 +58,8 @@ SELECTION_SPEC: dict[str, t.Any] = {
             "filters": {"type": "dict"},
             "webhook_secret_name": {"type": "str", "no_log": False},
             "webhook_secret_key": {"type": "str", "no_log": False},
+            "input_secret_name": {"type": "str", "no_log": False},
+            "input_secret_key": {"type": "str", "no_log": False},
             "parity_mode": {"type": "bool"},
             "thread_id": {"type": "str"},
             "cpu_request": {"type": "str"},

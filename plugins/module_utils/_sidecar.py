@@ -38,7 +38,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._outcomes im
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import (
     NONE,
     Overrides,
-    apply_overrides,
+    apply_to_bridge,
+    apply_to_watcher,
     overrides_of,
     refuse_unclear_opt_out,
     unknown_annotations,
@@ -254,7 +255,7 @@ def _draft(obj: Obj, kind: str, snippet: Snippet, options: Options) -> _Draft:
 def _parts(snippet: Snippet, options: Options, overrides: Overrides) -> list[Part]:
     parts = [
         Part(
-            apply_overrides(snippet.watcher, overrides),
+            apply_to_watcher(snippet.watcher, overrides),
             snippet.volumes,
             snippet.agent_mounts,
             overrides.transcript_volume,
@@ -264,10 +265,8 @@ def _parts(snippet: Snippet, options: Options, overrides: Overrides) -> list[Par
     ]
     if options.bridge and snippet.bridge is not None:
         setting = PREFIX + "fifo-volume"
-        mounts = snippet.bridge_agent_mounts
-        parts.append(
-            Part(snippet.bridge, snippet.bridge_volumes, mounts, overrides.fifo_volume, setting, follows_claude=False)
-        )
+        bridge, mounts = apply_to_bridge(snippet.bridge, overrides), snippet.bridge_agent_mounts
+        parts.append(Part(bridge, snippet.bridge_volumes, mounts, overrides.fifo_volume, setting, follows_claude=False))
     return parts
 
 
@@ -382,12 +381,17 @@ def _refuse_port_conflict(container: Obj, spec: Obj, ours: set[str]) -> None:
 
 def secret_references(container: Obj) -> set[str]:
     """Names of the Secrets without which a container of ours is of no use, or would not start."""
-    names: set[str] = set()
-    for entry in container.get("env") or []:
-        reference = dig(entry, "valueFrom", "secretKeyRef") or {}
-        if reference.get("name") and (entry.get("name") == WEBHOOK_ENV or not reference.get("optional")):
-            names.add(reference["name"])
-    return names
+    return {
+        reference["name"]
+        for variable, reference in _references(container)
+        if variable == WEBHOOK_ENV or not reference.get("optional")
+    }
+
+
+def _references(container: Obj) -> list[tuple[str, Obj]]:
+    """Variable and reference of each one that is read from a Secret."""
+    entries = [(entry.get("name", ""), dig(entry, "valueFrom", "secretKeyRef")) for entry in container.get("env") or []]
+    return [(variable, reference) for variable, reference in entries if reference and reference.get("name")]
 
 
 def _secret_note(draft: _Draft, obj: Obj, snippet: Snippet, around: Surroundings) -> str:
@@ -399,8 +403,11 @@ def _secret_note(draft: _Draft, obj: Obj, snippet: Snippet, around: Surroundings
         return ""
     published = [snippet.watcher, *([snippet.bridge] if snippet.bridge else [])]
     usual = {name for container in published for name in secret_references(container)}
+    known = {reference["name"] for container in published for _variable, reference in _references(container)}
     for container in draft.containers:
-        for name in sorted(secret_references(container) - around.secrets):
+        # What a setting names is wanted, also where the bridge would do without.
+        chosen = {reference["name"] for _variable, reference in _references(container)} - known
+        for name in sorted((secret_references(container) | chosen) - around.secrets):
             values = {
                 "secret": name,
                 "container": container["name"],

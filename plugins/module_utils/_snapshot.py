@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError, SnippetError
 from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import (
     BOT,
+    INPUT_CREDENTIAL,
     LABEL_COMPONENT,
     LABEL_INSTANCE,
     WEBHOOK,
@@ -30,7 +31,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import (
     NONE,
     Overrides,
-    apply_overrides,
+    apply_to_bridge,
+    apply_to_watcher,
     overrides_of,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import (
@@ -47,9 +49,11 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._rollout imp
 from ansible_collections.orchestrator.platform.plugins.module_utils._secret_paths import SecretPath, secret_paths
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import (
     BRIDGE,
+    INPUT_ENV,
     WATCHER,
     WEBHOOK_ENV,
     Snippet,
+    secret_of,
     snippet_of_config_map,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
@@ -190,6 +194,15 @@ class Bearer(t.NamedTuple):
     obj: Obj
 
 
+class Told(t.NamedTuple):
+    """The Secret that one of our containers is told to read, by the chart, a run or an annotation."""
+
+    container: str
+    secret: str
+    instead: OurSecret | None  # what the Secret is for, where that is another purpose
+    required: bool  # whether it is a finding, too, when the container does not refer to it
+
+
 class View:
     """Questions over a snapshot; every answer is derived, nothing is fetched."""
 
@@ -203,6 +216,7 @@ class View:
         self._paths: dict[str, list[tuple[Bearer, list[SecretPath]]]] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
         self._webhooks: dict[str, tuple[str, ...]] = {}
+        self._inputs: dict[str, tuple[OurSecret, ...]] = {}
         self._read: dict[str, list[tuple[str, str]]] = {}
         self._expected: dict[tuple[str, str, str], frozenset[Way]] = {}
         self._owners: dict[str, dict[tuple[str, str] | None, list[Bearer]]] = {}
@@ -391,15 +405,15 @@ class View:
         snippet = self.snippet
         if snippet is None or name not in self.our_names():
             return None
-        if name != snippet.watcher["name"]:
-            return snippet.bridge
         overrides = self.overrides(bearer)
-        if overrides == NONE:
-            return snippet.watcher
+        is_watcher = name == snippet.watcher["name"]
+        container = snippet.watcher if is_watcher else snippet.bridge
+        if container is None or overrides == NONE:
+            return container
         try:
-            return apply_overrides(snippet.watcher, overrides)
+            return apply_to_watcher(container, overrides) if is_watcher else apply_to_bridge(container, overrides)
         except OverrideError:
-            return snippet.watcher
+            return container
 
     # -- Secrets of ours ------------------------------------------------------------------------------------------
 
@@ -407,12 +421,53 @@ class View:
         """Name of the webhook Secret that this workload's watcher is told to read."""
         return self.overrides(bearer).webhook_secret_name or self.expect.webhook_secret
 
-    def usurped(self, bearer: Bearer) -> OurSecret | None:
-        """The Secret of another purpose that this workload's watcher is told to read as its webhook's, or None.
+    def input_of(self, bearer: Bearer) -> str:
+        """Name of the Secret that this workload's bridge is told to read its credential from; empty: of none."""
+        published = self.input_secret
+        return self.overrides(bearer).input_secret_name or published if published else ""
+
+    @functools.cached_property
+    def input_secret(self) -> str:
+        """The input credential's Secret as published; empty where the published bridge pulls nothing."""
+        return str(secret_of(self._bridge, INPUT_ENV).get("name") or "")
+
+    @property
+    def _bridge(self) -> Obj | None:
+        return None if self.snippet is None else self.snippet.bridge
+
+    def told(self, bearer: Bearer) -> list[Told]:
+        """The Secret that each sidecar in this workload or pod is told to read."""
+        watcher, bridge = self.our_names()
+        names = {container.get("name") for _place, container in containers_of(bearer.spec)}
+        found = []
+        if watcher in names:
+            name = self.webhook_of(bearer)
+            found.append(Told(watcher, name, self._no_webhook(bearer.namespace, name), required=True))
+        if bridge in names and self.input_of(bearer):
+            name = self.input_of(bearer)
+            chosen = self.overrides(bearer).input_secret_name is not None
+            found.append(Told(bridge, name, self._no_input(bearer.namespace, name), required=chosen))
+        return found
+
+    def _no_webhook(self, namespace: str, name: str) -> OurSecret | None:
+        """The Secret of another purpose that this one is, or None where it may hold a webhook.
 
         An annotation names any Secret: whoever may annotate a workload must not get at another one of ours by it.
         """
-        return self._described(bearer.namespace, self.webhook_of(bearer))
+        found = self._described(namespace, name)
+        if found is None and name == self.input_secret != self.expect.webhook_secret:
+            return OurSecret(namespace, name, INPUT_CREDENTIAL)
+        return found
+
+    def _no_input(self, namespace: str, name: str) -> OurSecret | None:
+        """The same for the input credential; a described Secret may hold it if bridges are among its readers."""
+        found = self._described(namespace, name)
+        if found is None and name == self.expect.webhook_secret != self.input_secret:
+            return OurSecret(namespace, name, WEBHOOK)
+        _watcher, bridge = self.our_names()
+        readers = () if found is None else found.readers
+        meant = any(item.path == "env" and fnmatch.fnmatchcase(bridge, item.container) for item in readers)
+        return None if meant else found
 
     def _described(self, namespace: str, name: str) -> OurSecret | None:
         return next((item for item in self.described if item.names(namespace, name)), None)
@@ -430,7 +485,7 @@ class View:
         if name == self.expect.webhook_secret or name in self.webhook_names(namespace):
             key = Key(self.webhook_key(), WEBHOOK)
             return OurSecret(namespace, name, WEBHOOK, keys=(key,), reserved=True, opaque=True)
-        return None
+        return next((item for item in self.input_secrets(namespace) if item.name == name), None)
 
     def webhook_names(self, namespace: str) -> tuple[str, ...]:
         """Names of the webhook Secrets of a namespace: the chart's, the runs', those that workloads choose."""
@@ -440,9 +495,39 @@ class View:
                 names = [expect.webhook_secret, *(name for name, _key in self._webhooks_of_targets(namespace))]
                 with contextlib.suppress(UnreadableError):  # the checks that walk workloads say why
                     names += sorted({self.webhook_of(bearer) for bearer in self.bearers(namespace)})
-            kept = (name for name in dict.fromkeys(names) if self._described(namespace, name) is None)
+            kept = (name for name in dict.fromkeys(names) if self._no_webhook(namespace, name) is None)
             self._webhooks[namespace] = tuple(kept)
         return self._webhooks[namespace]
+
+    def input_secrets(self, namespace: str) -> tuple[OurSecret, ...]:
+        """Secrets with input credentials that are not described: the published one, and those that workloads choose."""
+        if namespace not in self._inputs:
+            self._inputs[namespace] = tuple(self._inputs_of(namespace))
+        return self._inputs[namespace]
+
+    def _inputs_of(self, namespace: str) -> Iterator[OurSecret]:
+        published = secret_of(self._bridge, INPUT_ENV)
+        if not published or namespace not in self.expect.agent_namespaces:
+            return
+        chosen = [NONE, *(item.overrides for item in self._targets_in(namespace))]
+        with contextlib.suppress(UnreadableError):  # the checks that walk workloads say why
+            chosen += [self.overrides(bearer) for bearer in self.bearers(namespace)]
+        keys: dict[str, set[str]] = {}
+        for item in chosen:
+            key = item.input_secret_key or published.get("key") or INPUT_ENV
+            keys.setdefault(item.input_secret_name or published["name"], set()).add(key)
+        for name in sorted(keys):
+            if self._described(namespace, name) is None and self._no_input(namespace, name) is None:
+                held = tuple(Key(key, INPUT_CREDENTIAL, required=False) for key in sorted(keys[name]))
+                # Who pulls nothing has none: an agent that takes no input works all the same.
+                yield OurSecret(namespace, name, INPUT_CREDENTIAL, keys=held, expected=False)
+
+    def _targets_in(self, namespace: str) -> list[Target]:
+        return [
+            target
+            for target in self.expect.targets
+            if target.present and (not target.namespaces or namespace in target.namespaces)
+        ]
 
     def webhooks_read(self, namespace: str) -> list[tuple[str, str]]:
         """(Secret, key) of each webhook that a watcher of the namespace reads; without any, those that one will."""
@@ -450,17 +535,14 @@ class View:
             found: set[tuple[str, str]] = set()
             watcher, _bridge = self.our_names()
             for bearer, _place, _container in self.containers(namespace, watcher):
-                if self.usurped(bearer) is None and not self._has_other_webhook(bearer):
+                usable = self._no_webhook(namespace, self.webhook_of(bearer)) is None
+                if usable and not self._has_other_webhook(bearer):
                     found.add((self.webhook_of(bearer), self._key_of(self.overrides(bearer))))
             self._read[namespace] = sorted(found or self._webhooks_of_targets(namespace))
         return self._read[namespace]
 
     def _webhooks_of_targets(self, namespace: str) -> set[tuple[str, str]]:
-        chosen = [
-            target.overrides
-            for target in self.expect.targets
-            if target.present and (not target.namespaces or namespace in target.namespaces)
-        ]
+        chosen = [target.overrides for target in self._targets_in(namespace)]
         return {
             (item.webhook_secret_name or self.expect.webhook_secret, self._key_of(item)) for item in chosen or [NONE]
         }
@@ -500,12 +582,16 @@ class View:
 
     def _ways(self, bearer: Bearer, *, required: bool) -> Iterator[Way]:
         names = [str(container.get("name", "")) for _place, container in containers_of(bearer.spec)]
-        watcher, _bridge = self.our_names()
-        if watcher in names and self.usurped(bearer) is None and not (required and self._has_other_webhook(bearer)):
-            yield "env", watcher, self.webhook_of(bearer)
+        for told in self.told(bearer):
+            if told.instead is None and (not required or self._has_to_refer(bearer, told)):
+                yield "env", told.container, told.secret
         for secret in self.described:
             if secret.namespace == bearer.namespace and not (required and secret.is_pattern):
                 yield from self._ways_to(secret, bearer, names, required=required)
+
+    def _has_to_refer(self, bearer: Bearer, told: Told) -> bool:
+        watcher, _bridge = self.our_names()
+        return told.required and not (told.container == watcher and self._has_other_webhook(bearer))
 
     def _has_other_webhook(self, bearer: Bearer) -> bool:
         """Whether its watcher takes the URL from a described Secret that it may read, as where runs have channels."""
@@ -545,7 +631,8 @@ class View:
             patterns = [item for item in here if item.is_pattern]
             seen = self._seen_names(namespace) if patterns else []
             names += [name for name in seen if any(item.names(namespace, name) for item in patterns)]
-            self._secrets[namespace] = tuple(dict.fromkeys([*names, *self.webhook_names(namespace)]))
+            names += [*self.webhook_names(namespace), *(item.name for item in self.input_secrets(namespace))]
+            self._secrets[namespace] = tuple(dict.fromkeys(names))
         return self._secrets[namespace]
 
     def _seen_names(self, namespace: str) -> list[str]:
@@ -632,11 +719,8 @@ class View:
 
     def webhook_key(self) -> str:
         """The key that the published snippet reads."""
-        for entry in (self.snippet.watcher.get("env") or []) if self.snippet is not None else []:
-            key = dig(entry, "valueFrom", "secretKeyRef", "key")
-            if entry.get("name") == WEBHOOK_ENV and key:
-                return str(key)
-        return WEBHOOK_ENV
+        watcher = None if self.snippet is None else self.snippet.watcher
+        return str(secret_of(watcher, WEBHOOK_ENV).get("key") or WEBHOOK_ENV)
 
 
 def _carries(bearer: Bearer, reader: Reader) -> bool:

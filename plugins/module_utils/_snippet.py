@@ -17,6 +17,7 @@ WATCHER = "discord-watcher"
 BRIDGE = "input-bridge"
 SCHEMA = 1
 WEBHOOK_ENV = "DISCORD_WEBHOOK_URL"
+INPUT_ENV = "BOT_INPUT_CREDENTIAL"  # of the bridge, where the chart lets it pull its agent's input
 
 _LISTS = ("volumes", "agentVolumeMounts", "bridgeVolumes", "bridgeAgentVolumeMounts")
 
@@ -44,6 +45,14 @@ def literal_webhooks(document: Json) -> list[str]:
     lists = [dig(document, name, "env") for name in ("watcher", "bridge")]
     entries = [entry for items in lists if isinstance(items, list) for entry in items]
     return [str(entry["value"]) for entry in entries if dig(entry, "name") == WEBHOOK_ENV and dig(entry, "value")]
+
+
+def secret_of(container: Obj | None, variable: str) -> Obj:
+    """Name and key of the Secret that a variable of a container refers to, {} where it refers to none."""
+    for entry in (container or {}).get("env") or []:
+        if entry.get("name") == variable:
+            return t.cast(Obj, dig(entry, "valueFrom", "secretKeyRef") or {})
+    return {}
 
 
 def hide_literals(module: Foreign) -> None:

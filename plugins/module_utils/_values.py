@@ -81,6 +81,8 @@ def _of_namespace(view: View, namespace: str) -> Iterator[Known | Missing]:
         webhook = view.our_secret(namespace, name)
         if webhook is not None:
             yield from _of_secret(view, webhook._replace(keys=(Key(key, webhook.what),)), namespace, name)
+    for item in view.input_secrets(namespace):
+        yield from _of_secret(view, item, namespace, item.name)
 
 
 def _webhooks(view: View, namespace: str) -> list[tuple[str, str]]:

@@ -68,7 +68,55 @@ def test_the_comparison_can_fail():
     assert changed != [native(r.snippet(r.template(r.MONITOR))["watcher"])]
 
 
-@pytest.mark.parametrize("values", [{}, {"admission": {"bridge": True}, "inputBridge": {"enabled": True}}])
+BRIDGED = {
+    "admission": {"bridge": True},
+    "inputBridge": {"enabled": True, "fifoPath": "/in/fifo", "pull": {"enabled": True}},
+}
+TOLD = "orchestrator.platform/%s-secret-%s"
+
+
+def patched(policy):
+    """Annotation -> (container, path) of the Secret's name or key that the policy takes from it."""
+    expression = policy["spec"]["mutations"][0]["jsonPatch"]["expression"]
+    found = re.findall(r"\('(\S+-secret-\w+)' in variables\.notes \? .*?at\[(\d)\] \+ '([^']+)'", expression)
+    return {note: (int(container), path) for note, container, path in found}
+
+
+@pytest.mark.parametrize("values", [{}, BRIDGED])
+def test_secrets_that_a_pod_names(values):
+    """Issue 7.5: the webhook's goes to the watcher, the input credential's to the bridge, each to its own variable."""
+    policy = injecting(values)
+    containers = literal(variable(policy, "containers"))
+    wanted = {"webhook": "DISCORD_WEBHOOK_URL", **({"input": "BOT_INPUT_CREDENTIAL"} if values else {})}
+    found = patched(policy)
+    assert set(found) == {TOLD % (what, part) for what in wanted for part in ("name", "key")}
+    for at, (what, name) in enumerate(wanted.items()):
+        for part in ("name", "key"):
+            container, path = found[TOLD % (what, part)]
+            number = [entry["name"] for entry in containers[at]["env"]].index(name)
+            assert (container, path) == (at, f"env/{number}/valueFrom/secretKeyRef/{part}")
+
+
+def test_a_bridge_that_pulls_nothing_takes_no_secret():
+    """Issue 7.5, as the module's invalid_override: such a pod gets no sidecar, rather than one that leaves it unheard."""
+    deaf = injecting({"admission": {"bridge": True}, "inputBridge": {"enabled": True}})
+    assert not [note for note in patched(deaf) if "input" in note]
+    for part in ("name", "key"):
+        note = f'"{TOLD % ("input", part)}"'
+        assert f"(!({note} in variables.notes) || [variables.notes[{note}]].all(v, false))" in variable(deaf, "valid")
+        assert f"[variables.notes[{note}]].all(v, false)" not in variable(injecting(BRIDGED), "valid")
+        assert f"[variables.notes[{note}]].all(v, false)" not in variable(injecting(), "valid")
+
+
+def test_no_annotation_names_the_bots_secret():
+    """D7: neither for the watcher nor for the bridge."""
+    valid = variable(injecting(r.merged(BRIDGED, {"bot": {"input": {"existingSecret": "the-key"}}})), "valid")
+    rules = [line for line in valid.splitlines() if "-secret-name" in line]
+    assert len(rules) == 2
+    assert all('"discord-monitor-bot"' in rule and '"the-key"' in rule for rule in rules)
+
+
+@pytest.mark.parametrize("values", [{}, {"admission": {"bridge": True}, "inputBridge": {"enabled": True}}, BRIDGED])
 def test_what_the_policy_may_not_hold(values):
     """D18: no parameters (they go stale), no ApplyConfiguration, no Object{} (in a list it panics the API server)."""
     text = yaml.safe_dump(injecting(values))

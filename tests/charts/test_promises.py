@@ -248,7 +248,7 @@ def test_snippets_hold_no_credential_of_the_bot(case):
         assert not names & {"BOT_TOKEN", "BOT_API_TOKEN", "BOT_INPUT_KEY"}
         assert "envFrom" not in container
         references = [e["name"] for e in container["env"] if "valueFrom" in e]
-        of_bridge = ["BOT_INPUT_CREDENTIAL"] if case in ("parity", "everything") else []
+        of_bridge = ["BOT_INPUT_CREDENTIAL"] if case in ("admission", "parity", "everything") else []
         assert references == (["DISCORD_WEBHOOK_URL"] if container["name"] == "discord-watcher" else of_bridge)
 
 

@@ -119,6 +119,8 @@ overrides = st.fixed_dictionaries(
         "thread_id": st.just("1234567890"),
         "memory_limit": st.just("96Mi"),
         "webhook_secret_name": st.just("other"),
+        "input_secret_name": st.just("of-the-bridge"),
+        "input_secret_key": st.just("KEY"),
     },
 ).map(parse_overrides)
 

@@ -22,6 +22,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot im
 
 from .conftest import TOKEN, WEBHOOK, answer_reviews, b64, expectation
 
+CREDENTIAL = "81384788765712384." + "c" * 43
 WATCHER = ("agents", "coder-1", "discord-watcher")
 
 
@@ -132,6 +133,19 @@ def own_webhook(snapshot: Snapshot, name: str, *, there: bool = True) -> None:
         env[at] = {"name": "DISCORD_WEBHOOK_URL", "valueFrom": {"secretKeyRef": reference}}
     if there:
         foreign_secret(snapshot, "DISCORD_WEBHOOK_URL", WEBHOOK + "2", name=name)
+
+
+def own_input(snapshot: Snapshot, name: str, *, there: bool = True) -> None:
+    """The workload names a Secret for its bridge by annotation, and its bridge reads it."""
+    for bearer in (obj(snapshot, "deployments", "agents"), obj(snapshot, "pods", "agents")):
+        bearer["metadata"].setdefault("annotations", {})["orchestrator.platform/input-secret-name"] = name
+    for spec in (workload(snapshot), pod(snapshot)):
+        bridge = spec["initContainers"][1]
+        reference = {"name": name, "key": "BOT_INPUT_CREDENTIAL", "optional": True}
+        others = [item for item in bridge["env"] if item["name"] != "BOT_INPUT_CREDENTIAL"]
+        bridge["env"] = [*others, {"name": "BOT_INPUT_CREDENTIAL", "valueFrom": {"secretKeyRef": reference}}]
+    if there:
+        foreign_secret(snapshot, "BOT_INPUT_CREDENTIAL", CREDENTIAL, name=name)
 
 
 def token_with_newline(snapshot: Snapshot) -> None:

@@ -9,7 +9,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue i
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import OverrideError
 from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Target
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import run_checks
-from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import apply_overrides, parse_overrides
+from ansible_collections.orchestrator.platform.plugins.module_utils._overrides import apply_to_watcher, parse_overrides
 from ansible_collections.orchestrator.platform.plugins.module_utils._sidecar import FIELD_MANAGER, Options, plan_present
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import parse_snippet
@@ -45,7 +45,7 @@ def injected_with(snapshot, document: dict, overrides: dict) -> None:
     fields = fields_of({"spec": body["spec"]})
     workload["metadata"]["managedFields"] = [{"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}]
     for spec in (live, pod["spec"]):
-        spec["initContainers"][0] = {**apply_overrides(snippet.watcher, own), "restartPolicy": "Always"}
+        spec["initContainers"][0] = {**apply_to_watcher(snippet.watcher, own), "restartPolicy": "Always"}
     names = {item["name"] for item in pod["spec"]["initContainers"][0]["env"]}
     place = ("agents", "coder-1", "discord-watcher")
     snapshot.inside[place] = snapshot.inside[place]._replace(env=frozenset(["PATH", *names]))

@@ -44,11 +44,14 @@ EXPECTED = {
     ("Deployment", "discord-watcher", "agents/discord-secrets", "env", True, True),
     ("Deployment", "agent", "agents/discord-secrets", "", False, False),
     ("Deployment", "input-bridge", "agents/discord-secrets", "", False, False),
+    ("Deployment", "input-bridge", "agents/discord-input", "env", True, True),
+    ("Deployment", "agent", "agents/discord-input", "shared-volume", True, True),
+    ("Deployment", "discord-watcher", "agents/discord-input", "", False, False),
 }
 
 
 def test_healthy_matrix_is_exactly_the_expected_one(snapshot, expect):
-    """One cell each for bot and watcher; agent and bridge stand beside them without a way."""
+    """One cell each for bot, watcher and bridge, whose words the agent reads; who stands beside them has no way."""
     own(snapshot)
     assert rows(snapshot, expect) == EXPECTED
 

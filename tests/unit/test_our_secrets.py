@@ -20,7 +20,19 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._values impo
 from ansible_collections.orchestrator.platform.plugins.modules import verification
 
 from .conftest import TOKEN, WEBHOOK, answer_reviews, b64
-from .test_checks import complaints, foreign_secret, grant, obj, own_webhook, secret_env, set_item, workload
+from .test_checks import (
+    CREDENTIAL,
+    complaints,
+    foreign_secret,
+    grant,
+    obj,
+    own_input,
+    own_webhook,
+    pod,
+    secret_env,
+    set_item,
+    workload,
+)
 
 ORCHESTRATOR = [
     {
@@ -344,12 +356,13 @@ CHANNEL = "discord-run-code-7-1a2b3c4d"
 
 @pytest.fixture
 def run(snapshot):
-    """Pod template of a run, beside the agent that is there: its watcher reads the Secret made for that run alone."""
+    """Pod template of a run, beside the agent that is there: its sidecars read the Secret made for that run alone."""
     template = copy.deepcopy(obj(snapshot, "deployments", "agents")["spec"]["template"])
     template["metadata"] = {"labels": {"app": "orchestrator"}}
-    env = template["spec"]["initContainers"][0]["env"]
-    variable = next(item for item in env if item["name"] == "DISCORD_WEBHOOK_URL")
-    variable["valueFrom"] = {"secretKeyRef": {"name": CHANNEL, "key": "DISCORD_WEBHOOK_URL", "optional": True}}
+    for sidecar, name in enumerate(("DISCORD_WEBHOOK_URL", "BOT_INPUT_CREDENTIAL")):
+        env = template["spec"]["initContainers"][sidecar]["env"]
+        variable = next(item for item in env if item["name"] == name)
+        variable["valueFrom"] = {"secretKeyRef": {"name": CHANNEL, "key": name, "optional": True}}
     job = {"metadata": {"name": "code-7", "namespace": "agents"}, "spec": {"template": template}}
     snapshot.objects[("jobs", "agents")] = [*snapshot.objects.get(("jobs", "agents"), []), job]
     foreign_secret(snapshot, "DISCORD_WEBHOOK_URL", "https://discord.com/api/webhooks/77/of-a-run", name=CHANNEL)
@@ -370,7 +383,8 @@ def test_webhook_of_a_run_takes_the_place_of_the_shared_one(snapshot, run, chann
     rows = [row for row in matrix(View(snapshot, channels)) if row["subject"]["name"] == "code-7"]
     wanted = {(row["subject"]["container"], row["secret"]) for row in rows if row["expected"]}
     found = {(row["subject"]["container"], row["secret"]) for row in rows if row["found"]}
-    assert wanted == found == {(run["spec"]["initContainers"][0]["name"], f"agents/{CHANNEL}")}
+    # The agent's way to it is the FIFO, through which the bridge hands on what is said.
+    assert wanted == found == {(name, f"agents/{CHANNEL}") for name in ("discord-watcher", "input-bridge", "agent")}
 
 
 def test_webhook_of_a_run_is_for_its_sidecars(snapshot, run, channels):
@@ -398,6 +412,95 @@ def test_webhook_that_two_namespaces_share_is_no_copy(snapshot, expect):
     own_webhook(snapshot, "team", there=False)
     foreign_secret(snapshot, "DISCORD_WEBHOOK_URL", WEBHOOK, name="team")
     assert complaints(snapshot, expect) == []
+
+
+def failures(snapshot, expect) -> set[str]:
+    return {item["id"] for item in complaints(snapshot, expect)}
+
+
+def test_input_credential_of_the_chart_is_for_bridges_alone(snapshot, expect):
+    """Issue 7.5: known from the published snippet, whether anybody describes it or not; the watcher has no way either."""
+    foreign_secret(snapshot, "BOT_INPUT_CREDENTIAL", CREDENTIAL, name="discord-input")
+    assert complaints(snapshot, expect) == []
+    workload(snapshot)["initContainers"][0]["env"] += secret_env("discord-input")
+    assert failures(snapshot, expect) == {"secret-scope/env-ref"}
+
+
+def test_input_secret_of_an_annotation_is_the_bridges(snapshot, expect):
+    """Issue 7.5, DM-166: no drift, and one of ours that no agent may read."""
+    own_input(snapshot, "team")
+    assert complaints(snapshot, expect) == []
+    workload(snapshot)["containers"][0]["env"] = secret_env("team")
+    assert failures(snapshot, expect) == {"secret-scope/env-ref"}
+
+
+def test_input_secret_of_a_run_is_the_bridges(snapshot, expect):
+    own_input(snapshot, "team")
+    for resource in ("deployments", "pods"):
+        del obj(snapshot, resource, "agents")["metadata"]["annotations"]["orchestrator.platform/input-secret-name"]
+    target = Target(overrides=parse_overrides({"input_secret_name": "team"}))
+    assert complaints(snapshot, expect._replace(targets=(target,))) == []
+    assert "injection/drift" in failures(snapshot, expect)
+
+
+def test_bridge_that_does_not_read_what_it_is_told_to(snapshot, expect):
+    """By the picture of its processes it has the variable all the same, from elsewhere."""
+    own_input(snapshot, "team")
+    for spec in (workload(snapshot), pod(snapshot)):
+        bridge = spec["initContainers"][1]
+        bridge["env"] = [item for item in bridge["env"] if "valueFrom" not in item]
+    found = {"injection/drift", "secret-scope/expected-paths", "secret-scope/runtime-env"}
+    assert failures(snapshot, expect) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("discord-monitor-bot", "bot token"), ("discord-secrets", "webhook URL")]
+)  # fmt: skip
+def test_input_secret_that_is_another_one_of_ours_is_a_failure(name, what, snapshot, expect):
+    """An annotation names any Secret: neither bot token nor webhook get into a bridge by it (DM-166)."""
+    own_input(snapshot, name, there=False)
+    found = {item["id"]: item["evidence"] for item in complaints(snapshot, expect) if item["verdict"] == "fail"}
+    assert set(found) == {"secret-scope/env-ref", "secret-scope/expected-paths"}
+    assert f"told to read Secret {name}, which is for the {what}" in found["secret-scope/expected-paths"]
+
+
+def test_webhook_that_is_the_input_credential_is_a_failure(snapshot, expect):
+    """The other way round: what opens the agent's input is not posted from."""
+    own_webhook(snapshot, "discord-input", there=False)
+    found = {item["id"] for item in complaints(snapshot, expect) if item["verdict"] == "fail"}
+    assert found == {"secret-scope/env-ref", "secret-scope/expected-paths"}
+
+
+def test_one_secret_for_webhook_and_input_is_no_failure(snapshot, expect):
+    """Each reads its own key of it."""
+    own_webhook(snapshot, "team")
+    own_input(snapshot, "team", there=False)
+    secret = obj(snapshot, "secrets", "agents", -1)
+    secret["data"]["BOT_INPUT_CREDENTIAL"] = b64(CREDENTIAL)
+    assert complaints(snapshot, expect) == []
+    assert {item.what for item in our_values(View(snapshot, expect)).known if item.name == "team"} == {
+        "webhook URL",
+        "input credential",
+    }
+
+
+def test_described_input_secret_stays_the_bridges(snapshot, expect):
+    """As role verify describes it: bridges are among its readers, so that to be told of it is no other purpose."""
+    entry = {"namespace": "agents", "name": "team", "readers": [{"container": "input-bridge"}], "expected": False}
+    own_input(snapshot, "team")
+    described = expect._replace(more_secrets=verification.expectation(options(secrets=[entry])).more_secrets)
+    assert complaints(snapshot, described) == []
+    others = [{**entry, "readers": [{"container": "agent"}]}]
+    described = expect._replace(more_secrets=verification.expectation(options(secrets=others)).more_secrets)
+    assert "secret-scope/expected-paths" in failures(snapshot, described)
+
+
+def test_input_credential_elsewhere_is_found(snapshot, expect):
+    own_input(snapshot, "team")
+    foreign_secret(snapshot, "x", CREDENTIAL)
+    (found,) = complaints(snapshot, expect)
+    assert "telegram-bot" in str(found["subject"])
+    assert CREDENTIAL not in json.dumps(found)
 
 
 # -- options ---------------------------------------------------------------------------------------------------------

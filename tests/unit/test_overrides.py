@@ -16,7 +16,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._overrides i
     LOG_LEVELS,
     NONE,
     Overrides,
-    apply_overrides,
+    apply_to_bridge,
+    apply_to_watcher,
     overrides_of,
     parse_overrides,
 )
@@ -47,6 +48,8 @@ def env(container: dict) -> dict:
         ("log_level", "debug"),
         ("webhook_secret_name", "team.one-secret"),
         ("webhook_secret_key", "URL_1.x"),
+        ("input_secret_name", "team.one-input"),
+        ("input_secret_key", "INPUT_1.x"),
         ("thread_id", "1100000000000000000"),
         ("cpu_request", "10m"),
         ("cpu_limit", "1"),
@@ -76,6 +79,8 @@ def test_good_text_is_kept(field, value):
         ("filters", '{"minStdoutLength": true}', "a whole number"),
         ("webhook_secret_name", "Upper", "the name of a Secret"),
         ("webhook_secret_key", "a/b", "a key of a Secret"),
+        ("input_secret_name", "-a", "the name of a Secret"),
+        ("input_secret_key", "a b", "a key of a Secret"),
         ("parity_mode", "yes", "true or false"),
         ("thread_id", "12a", "digits alone"),
         ("thread_id", True, "digits alone"),
@@ -101,7 +106,7 @@ def test_request_above_limit_is_refused():
 
 def test_request_above_the_published_limit_is_refused(snippet):
     with pytest.raises(OverrideError, match="memory request 1Gi is above"):
-        apply_overrides(snippet.watcher, parse_overrides({"memory_request": "1Gi"}))
+        apply_to_watcher(snippet.watcher, parse_overrides({"memory_request": "1Gi"}))
 
 
 def test_none_counts_as_not_given():
@@ -147,7 +152,7 @@ def test_every_field_has_an_annotation_without_underscores():
 
 def test_container_is_overridden_where_it_says_so_and_nowhere_else(snippet):
     before = copy.deepcopy(snippet.watcher)
-    after = apply_overrides(
+    after = apply_to_watcher(
         snippet.watcher,
         parse_overrides(
             {
@@ -170,15 +175,58 @@ def test_container_is_overridden_where_it_says_so_and_nowhere_else(snippet):
 def test_key_without_any_secret_is_refused(snippet):
     watcher = {**snippet.watcher, "env": [{"name": "DISCORD_WEBHOOK_URL", "value": "x"}]}
     with pytest.raises(OverrideError, match="give webhook_secret_name too"):
-        apply_overrides(watcher, parse_overrides({"webhook_secret_key": "URL"}))
+        apply_to_watcher(watcher, parse_overrides({"webhook_secret_key": "URL"}))
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "key"),
+    [
+        ({"input_secret_name": "team"}, "team", "BOT_INPUT_CREDENTIAL"),
+        ({"input_secret_key": "K"}, "discord-input", "K"),
+        ({"input_secret_name": "team", "input_secret_key": "K"}, "team", "K"),
+        ({"webhook_secret_name": "team", "webhook_secret_key": "K"}, "discord-input", "BOT_INPUT_CREDENTIAL"),
+    ],
+)
+def test_bridge_reads_its_credential_from_the_secret_that_it_is_told(given, name, key, snippet):
+    """Issue 7.5: a run or a workload of its own channel, and nothing else of the bridge is touched by any override."""
+    before = copy.deepcopy(snippet.bridge)
+    after = apply_to_bridge(snippet.bridge, parse_overrides({"image": "other:2", "log_level": "debug", **given}))
+    assert snippet.bridge == before
+    assert env(after)["BOT_INPUT_CREDENTIAL"] == {"secretKeyRef": {"name": name, "key": key, "optional": True}}
+    after["env"] = before["env"]
+    assert after == before
+
+
+@pytest.mark.parametrize("field", ["input_secret_name", "input_secret_key"])
+def test_bridge_that_pulls_nothing_is_not_told_from_where(field, snippet):
+    """Nobody is to believe that an agent can be spoken to when it cannot."""
+    deaf = {**snippet.bridge, "env": [{"name": "PORT", "value": "8090"}]}
+    with pytest.raises(OverrideError, match=r"set inputBridge\.pull\.enabled in the chart's values, or take"):
+        apply_to_bridge(deaf, parse_overrides({field: "team"}))
+    assert apply_to_bridge(deaf, parse_overrides({"webhook_secret_name": "team"})) == deaf
+
+
+@pytest.mark.parametrize(("part", "apply"), [("watcher", apply_to_watcher), ("bridge", apply_to_bridge)])
+@given(given_overrides=generated)
+def test_security_context_and_mounts_never_change(part, apply, given_overrides):
+    container = json.loads((Path(__file__).parent / "fixtures" / "snippet.json").read_text())[part]
+    after = apply(container, given_overrides)
+    for field in ("securityContext", "volumeMounts"):
+        assert after[field] == container[field]
+    assert apply(after, given_overrides) == after
 
 
 @given(given_overrides=generated)
-def test_security_context_and_mounts_never_change(given_overrides):
-    watcher = json.loads((Path(__file__).parent / "fixtures" / "snippet.json").read_text())["watcher"]
-    after = apply_overrides(watcher, given_overrides)
-    assert after["securityContext"] == watcher["securityContext"]
-    assert apply_overrides(after, given_overrides) == after
+def test_neither_sidecar_gets_at_the_others_secret(given_overrides):
+    """What is meant for the bridge leaves no trace in the watcher, and the other way round (DM-166)."""
+    document = json.loads((Path(__file__).parent / "fixtures" / "snippet.json").read_text())
+    of_bridge = dict.fromkeys(("input_secret_name", "input_secret_key"))
+    of_watcher = dict.fromkeys(field for field in Overrides._fields if field not in of_bridge)
+    watcher, bridge = document["watcher"], document["bridge"]
+    assert apply_to_watcher(watcher, given_overrides) == apply_to_watcher(
+        watcher, given_overrides._replace(**of_bridge)
+    )
+    assert apply_to_bridge(bridge, given_overrides) == apply_to_bridge(bridge, given_overrides._replace(**of_watcher))
 
 
 def refusal(given: dict) -> str:

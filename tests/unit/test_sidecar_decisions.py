@@ -566,6 +566,34 @@ def test_override_names_another_secret(snippet):
     assert plan_present(obj, "Deployment", snippet, NATIVE, around).code == "injected"
 
 
+def test_secret_that_a_bridge_is_told_to_read_has_to_be_there(snippet):
+    """Issue 7.5: the published one may be missing, as an agent without input works; one that somebody names may not."""
+    around = Surroundings(secrets=frozenset({"discord-secrets"}))
+    both = NATIVE._replace(bridge=True)
+    assert plan_present(with_mounts([], []), "Deployment", snippet, both, around).code == "injected"
+    told = with_mounts([], [], **{"input-secret-name": "team"})
+    plan = plan_present(told, "Deployment", snippet, both, around)
+    assert (plan.code, plan.body) == ("secret_missing", None)
+    assert "Secret team, from which container input-bridge reads" in plan.message
+    there = Surroundings(secrets=frozenset({"discord-secrets", "team"}))
+    plan = plan_present(told, "Deployment", snippet, both, there)
+    spec = plan.body["spec"]["template"]["spec"]
+    (bridge,) = (item for item in spec["initContainers"] if item["name"] == "input-bridge")
+    reference = {"name": "team", "key": "BOT_INPUT_CREDENTIAL", "optional": True}
+    assert {"name": "BOT_INPUT_CREDENTIAL", "valueFrom": {"secretKeyRef": reference}} in bridge["env"]
+    # Without a bridge there is nobody to read it.
+    assert plan_present(told, "Deployment", snippet, NATIVE, around).code == "injected"
+
+
+def test_input_secret_for_a_bridge_that_pulls_nothing_is_refused(snippet):
+    """Issue 7.5: in one sentence, and before anything is sent."""
+    bridge = {**snippet.bridge, "env": [item for item in snippet.bridge["env"] if "valueFrom" not in item]}
+    told = with_mounts([], [], **{"input-secret-name": "team"})
+    plan = plan_present(told, "Deployment", snippet._replace(bridge=bridge), NATIVE._replace(bridge=True))
+    assert (plan.outcome, plan.code, plan.body) == ("failed", "invalid_override", None)
+    assert "inputBridge.pull.enabled" in plan.message
+
+
 def test_further_secrets_count_where_they_would_keep_the_pod_from_starting(snippet):
     watcher = copy.deepcopy(snippet.watcher)
     for name, optional in (("needed", False), ("extra", True)):

@@ -53,6 +53,7 @@ ANNOTATED = [
     ("bare", {"image": "r.example.org:5000/team/dm:1.2@sha256:" + "0a" * 32, "log-level": "warning", "parity-mode": "true"}),
     ("bare", {"filters": '{"includePatterns":["$(X)","Füße"],"includeTools":[],"minStdoutLength":0}', "thread-id": "42"}),
     ("bare", {"webhook-secret-name": "mine", "webhook-secret-key": "URL"}),
+    ("bare", {"input-secret-name": "mine", "input-secret-key": "LINE"}),
     ("bare", {"cpu-request": "50m", "cpu-limit": "1", "memory-request": "48Mi", "memory-limit": "96Mi"}),
     ("two-containers", {"container": "helper"}),
     ("two-containers", {"transcript-volume": "work"}),

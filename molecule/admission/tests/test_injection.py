@@ -139,6 +139,8 @@ WRONG_NOTES = {
     "filters": ["[]", "Bash", ""],
     "webhook-secret-name": ["Upper", "-a", "", "discord-monitor-bot"],
     "webhook-secret-key": ["a/b", "..", ""],
+    "input-secret-name": ["Upper", "discord-monitor-bot"],
+    "input-secret-key": ["a/b"],
     "parity-mode": ["yes", "True", ""],
     "thread-id": ["12a", "-1", "123456789012345678901", ""],
     "cpu-request": ["lots", "-1", "0", "2", ""],

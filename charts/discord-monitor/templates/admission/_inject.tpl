@@ -19,7 +19,7 @@
 {{- end -}}
 
 {{/* discord-monitor.admissionParts: what the policy injects, put into the given dictionary: `containers` (native sidecars),
-     `volumes`, `mounts` (of the agent), `hash`, `watcher`. Context: (dict "root" <chart root>). */}}
+     `volumes`, `mounts` (of the agent), `hash`, `watcher`, `bridge` (empty where it is not injected). Context: (dict "root" <chart root>). */}}
 {{- define "discord-monitor.admissionParts" -}}
 {{- $json := include "discord-monitor.snippetJson" .root -}}
 {{- $snippet := fromJson $json -}}
@@ -36,6 +36,7 @@
 {{- end -}}
 {{- $_ := set . "hash" (sha256sum $json) -}}
 {{- $_ = set . "watcher" $snippet.watcher -}}
+{{- $_ = set . "bridge" (ternary $snippet.bridge dict .root.Values.admission.bridge) -}}
 {{- $_ = set . "containers" $containers -}}
 {{- $_ = set . "volumes" $volumes -}}
 {{- $_ = set . "mounts" $mounts -}}
@@ -53,19 +54,25 @@
 {{- end -}}
 
 {{/* discord-monitor.admissionOverrides: the annotations a pod may carry, each with the CEL that accepts its value ("v"), and
-     where it goes in the watcher. Put into `overrides` of the given dictionary.
+     where it goes: `path` in the watcher, `env` of it, or `reference`, the name or key of the Secret that `variable` of
+     container number `in` reads. Put into `overrides` of the given dictionary.
      Context: what discord-monitor.admissionParts has set. */}}
 {{- define "discord-monitor.admissionOverrides" -}}
 {{- $part := "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*" -}}
 {{- $image := printf "^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?/)?%s(/%s)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?$" $part $part -}}
 {{- $bot := include "discord-monitor.botSecretNames" .root -}}
-{{- $secretKey := "^[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}$" -}}
+{{- $secretName := printf "v.size() <= 253 && v.matches(r'^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$') && !(v in %s)" $bot -}}
+{{- $secretKey := "v.matches(r'^[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}$')" -}}
+{{- /* As the module does it: a bridge that pulls nothing cannot be told from where. */ -}}
+{{- $pulls := or (not .bridge) (include "discord-monitor.admissionVariable" (dict "container" .bridge "name" "BOT_INPUT_CREDENTIAL")) -}}
 {{- $out := list
       (dict "name" "image" "valid" (printf "v.size() <= 512 && v.matches(r'%s')" $image) "path" "image")
       (dict "name" "log-level" "valid" "v in ['debug', 'info', 'warning', 'error']" "env" "LOG_LEVEL")
       (dict "name" "filters" "valid" "v.trim().startsWith('{') && v.trim().endsWith('}')" "env" "FILTERS" "value" "%s.replace('$(', '$$(')")
-      (dict "name" "webhook-secret-name" "valid" (printf "v.size() <= 253 && v.matches(r'^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$') && !(v in %s)" $bot) "reference" "name")
-      (dict "name" "webhook-secret-key" "valid" (printf "v.matches(r'%s')" $secretKey) "reference" "key")
+      (dict "name" "webhook-secret-name" "valid" $secretName "in" 0 "variable" "DISCORD_WEBHOOK_URL" "reference" "name")
+      (dict "name" "webhook-secret-key" "valid" $secretKey "in" 0 "variable" "DISCORD_WEBHOOK_URL" "reference" "key")
+      (dict "name" "input-secret-name" "valid" (ternary $secretName "false" (not (empty $pulls))) "in" 1 "variable" "BOT_INPUT_CREDENTIAL" "reference" "name")
+      (dict "name" "input-secret-key" "valid" (ternary $secretKey "false" (not (empty $pulls))) "in" 1 "variable" "BOT_INPUT_CREDENTIAL" "reference" "key")
       (dict "name" "parity-mode" "valid" "v in ['true', 'false']" "env" "PARITY_MODE")
       (dict "name" "thread-id" "valid" "v.matches(r'^[0-9]{1,20}$')" "env" "DISCORD_THREAD_ID") -}}
 {{- $least := dict "cpu" "1m" "memory" "1Mi" -}}
@@ -75,6 +82,15 @@
 {{- end -}}
 {{- end -}}
 {{- $_ := set . "overrides" $out -}}
+{{- end -}}
+
+{{/* discord-monitor.admissionVariable: the place of a variable in a container's environment; nothing where it has none of
+     this name. Context: (dict "container" <map> "name" "…"). */}}
+{{- define "discord-monitor.admissionVariable" -}}
+{{- $name := .name -}}
+{{- range $i, $entry := .container.env -}}
+{{- if eq $entry.name $name }}{{ $i }}{{ end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* discord-monitor.admissionValid: CEL that is true when every annotation of the pod can be followed. Whole texts only:
@@ -105,15 +121,13 @@
 variables.notes[?{{ printf "orchestrator.platform/%s-%s" .what .bound | quote }}].orValue({{ toJson $own }})
 {{- end -}}
 
-{{/* discord-monitor.admissionOverridePatches: CEL, a sum of patches on the watcher that has just been added.
+{{/* discord-monitor.admissionOverridePatches: CEL, a sum of patches on the sidecars that have just been added. What is of a
+     container that is not injected has no patch.
      Context: what discord-monitor.admissionOverrides has set. */}}
 {{- define "discord-monitor.admissionOverridePatches" -}}
+{{- $containers := .containers -}}
 {{- $watcher := .watcher -}}
 {{- $at := "variables.at[0] + " -}}
-{{- $positions := dict -}}
-{{- range $i, $entry := $watcher.env -}}
-{{- $_ := set $positions $entry.name $i -}}
-{{- end -}}
 {{- $out := list -}}
 {{- $resources := default dict $watcher.resources -}}
 {{- $bounds := list -}}
@@ -133,18 +147,25 @@ variables.notes[?{{ printf "orchestrator.platform/%s-%s" .what .bound | quote }}
 {{- $note := printf "variables.notes['orchestrator.platform/%s']" .name -}}
 {{- $value := printf (default "%s" .value) $note -}}
 {{- $path := .path -}}
-{{- if .reference -}}
-{{- $path = printf "env/%d/valueFrom/secretKeyRef/%s" (index $positions "DISCORD_WEBHOOK_URL") .reference -}}
+{{- $number := default 0 .in -}}
+{{- $reference := .reference -}}
+{{- if and $reference (lt $number (len $containers)) -}}
+{{- with include "discord-monitor.admissionVariable" (dict "container" (index $containers $number) "name" .variable) -}}
+{{- $path = printf "env/%s/valueFrom/secretKeyRef/%s" . $reference -}}
+{{- end -}}
 {{- end -}}
 {{- if .env -}}
-{{- if hasKey $positions .env -}}
-{{- $path = printf "env/%d/value" (index $positions .env) -}}
+{{- $place := include "discord-monitor.admissionVariable" (dict "container" $watcher "name" .env) -}}
+{{- if $place -}}
+{{- $path = printf "env/%s/value" $place -}}
 {{- else -}}
 {{- $path = "env/-" -}}
 {{- $value = printf "dyn({'name': dyn('%s'), 'value': dyn(%s)})" .env $value -}}
 {{- end -}}
 {{- end -}}
-{{- $out = append $out (include "discord-monitor.celPatch" (dict "when" (printf "'orchestrator.platform/%s' in variables.notes" .name) "op" "add" "path" (printf "%s'%s'" $at $path) "value" $value)) -}}
+{{- if $path -}}
+{{- $out = append $out (include "discord-monitor.celPatch" (dict "when" (printf "'orchestrator.platform/%s' in variables.notes" .name) "op" "add" "path" (printf "variables.at[%d] + '%s'" $number $path) "value" $value)) -}}
+{{- end -}}
 {{- end -}}
 {{- range $out }}
 + {{ . }}
