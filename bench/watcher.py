@@ -30,6 +30,7 @@ from bench._measure import ROOT, ROUNDS, BenchError, Figure, call, environment, 
 
 RUNTIME = ROOT / "runtime" / "src"
 TICKS = os.sysconf("SC_CLK_TCK")
+CPU_LIMIT = 0.1  # of the chart: 100m
 WAIT_S = 600.0  # longest wait for anything
 CCUSAGE = "ccusage@17.2.1"  # the latest that is JavaScript alone; later ones are Rust, in packages of their own
 # Nothing is shown, everything is read: what Discord takes in a second is no figure of ours.
@@ -154,8 +155,11 @@ def row(text: str) -> bytes:
     return json.dumps(content).encode() + b"\n"
 
 
-def at_rest(stage: Stage, *, seconds: float) -> tuple[float, float]:
-    """MiB and millicores of a watcher that has delivered and has nothing to do, beside 200 old transcripts."""
+def at_rest(stage: Stage, *, seconds: float) -> tuple[float, float, float]:
+    """MiB and millicores of a watcher that has delivered and has nothing to do, beside 200 old transcripts.
+
+    And the CPU seconds it had used when its health port first answered.
+    """
     home = stage.home()
     project = home / ".claude" / "projects" / "-w"
     for number in range(200):
@@ -163,12 +167,13 @@ def at_rest(stage: Stage, *, seconds: float) -> tuple[float, float]:
         os.utime(project / f"old-{number}.jsonl", (1.0, 1.0))
     process, health, _metric = stage.watcher(home)
     with process:
+        started = process.cpu_s()
         (project / "new.jsonl").write_bytes(row("one"))
         wait_for(lambda: health().get("delivered_messages") == 1, "the first message is delivered")
         time.sleep(3)
         before = process.cpu_s()
         time.sleep(seconds)
-        return process.memory_mb("VmRSS"), (process.cpu_s() - before) / seconds * 1000
+        return process.memory_mb("VmRSS"), (process.cpu_s() - before) / seconds * 1000, started
 
 
 def latencies_ms(stage: Stage, *, count: int) -> list[float]:
@@ -275,9 +280,10 @@ def measure(folder: Path, options: argparse.Namespace) -> list[Figure]:
         argv: list[str | Path] = [program, "daily", "--json", "--offline"]
         usage = median([peer_mb_s(argv, size_mb, env) for _ in range(options.rounds)])
     return [
-        Figure("watcher_rss_mb", median([memory for memory, _cpu in rest]), limit=20, unit="MiB"),
+        Figure("watcher_rss_mb", median([memory for memory, _cpu, _start in rest]), limit=20, unit="MiB"),
         Figure("watcher_rss_1gb_mb", median([memory for memory, _rate in big_ones]), limit=24, unit="MiB"),
-        Figure("watcher_idle_millicores", median([cpu for _memory, cpu in rest]), limit=10, unit="m"),
+        Figure("watcher_idle_millicores", median([cpu for _memory, cpu, _start in rest]), limit=10, unit="m"),
+        Figure("watcher_start_s", median([start / CPU_LIMIT for _memory, _cpu, start in rest])),
         Figure("watcher_latency_p50_ms", round(waits[len(waits) // 2], 1), unit="ms"),
         Figure("watcher_latency_p99_ms", round(waits[len(waits) * 99 // 100], 1), limit=150, unit="ms"),
         Figure("watcher_events_s", median(bursts), unit="1/s"),
