@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 
 import pytest
@@ -179,13 +180,9 @@ def test_zero_and_false_are_answers():
     found = runs.config(
         cleanup={"enabled": False, "completedJobDelayMinutes": 0, "failedJobDelayMinutes": 0, "deleteConfigMap": False}
     )
-    assert (found.cleanup, found.completed_delay_min, found.failed_delay_min, found.delete_files) == (
-        False,
-        0,
-        0,
-        False,
-    )
-    assert runs.config(cleanup=None)[-7:-3] == (True, 5, 60, True)
+    fields = operator.attrgetter("cleanup", "completed_delay_min", "failed_delay_min", "delete_files")
+    assert fields(found) == (False, 0, 0, False)
+    assert fields(runs.config(cleanup=None)) == (True, 5, 60, True)
 
 
 def test_the_file_is_read_again_when_it_changed(tmp_path):
