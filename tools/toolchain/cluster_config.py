@@ -23,29 +23,43 @@ CLAIMS = "/tmp/hostpath_pv"  # noqa: S108
 # The node's /tmp is in memory and runs no programs: they lie here, and the path above leads here after each boot.
 KEPT_CLAIMS = "/var/claims"
 # It makes a claim's folder with mode 0750 for root, and nobody ever gives it to the pod's group: a program without root
-# could not write. Folders are opened as they come; the second look is for one that came during the first.
+# could not write. Each folder is opened as it comes, long before a pod can start on it. A look every 100 ms costs next
+# to nothing; a path unit of systemd would miss what comes while its service ends.
+OPENER = f"""\
+#!/bin/bash
+shopt -s nullglob
+declare -A seen
+exec {{never}}<> <(:)
+while :; do
+  for folder in "${{1:-{KEPT_CLAIMS}}}"/*/; do
+    if [[ -z ${{seen[$folder]-}} ]]; then
+      [[ $(stat --format=%a "$folder") != 750 ]] || chmod 0777 "$folder"
+      seen[$folder]=1
+    fi
+  done
+  read -rt 0.1 -u "$never" || :
+done
+"""
 OPEN_CLAIMS = f"""\
 set -e
 echo 'L {CLAIMS} - - - - {KEPT_CLAIMS}' >/etc/tmpfiles.d/claims.conf
 systemd-tmpfiles --create /etc/tmpfiles.d/claims.conf
+mkdir -p {KEPT_CLAIMS}
+cat >/usr/local/sbin/open-claims <<'SCRIPT'
+{OPENER}SCRIPT
+chmod 0755 /usr/local/sbin/open-claims
 cat >/etc/systemd/system/claims.service <<'UNIT'
 [Unit]
 StartLimitIntervalSec=0
 [Service]
-Type=oneshot
-ExecStart=find {KEPT_CLAIMS} -mindepth 1 -maxdepth 1 -type d -perm 0750 -exec chmod 0777 {{}} +
-ExecStart=sleep 0.2
-ExecStart=find {KEPT_CLAIMS} -mindepth 1 -maxdepth 1 -type d -perm 0750 -exec chmod 0777 {{}} +
-UNIT
-cat >/etc/systemd/system/claims.path <<'UNIT'
-[Path]
-PathChanged={KEPT_CLAIMS}
-MakeDirectory=yes
+ExecStart=/usr/local/sbin/open-claims
+Restart=always
+RestartSec=1
 [Install]
 WantedBy=multi-user.target
 UNIT
 systemctl daemon-reload
-systemctl enable --now --quiet claims.path
+systemctl enable --now --quiet claims.service
 """
 REFUSES_CGROUP_V1 = (1, 35)  # from here on the kubelet has to be told to start on cgroup v1
 

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import json
+import stat
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -45,9 +48,37 @@ def test_claims_of_our_own_image_lie_on_the_node():
     [patch] = [json.loads(patch) for patch in config(own_image=True)["kubeadmConfigPatches"]]
     [volume] = patch["controllerManager"]["extraVolumes"]
     assert (volume["hostPath"], volume["mountPath"]) == (cluster_config.KEPT_CLAIMS, cluster_config.CLAIMS)
-    assert f"PathChanged={cluster_config.KEPT_CLAIMS}\n" in cluster_config.OPEN_CLAIMS
     assert f"L {cluster_config.CLAIMS} - - - - {cluster_config.KEPT_CLAIMS}" in cluster_config.OPEN_CLAIMS
-    assert "-exec chmod 0777 {} +" in cluster_config.OPEN_CLAIMS
+    assert cluster_config.OPENER in cluster_config.OPEN_CLAIMS
+
+
+def modes(folder):
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+def test_every_folder_of_a_claim_is_opened_whenever_it_comes(tmp_path):
+    """Also one that comes while others are being opened; what its owner has set otherwise is left alone."""
+    with subprocess.Popen(
+        ["bash", "-c", cluster_config.OPENER, "open-claims", tmp_path], stderr=subprocess.PIPE
+    ) as run:
+        try:
+            (tmp_path / "owned").mkdir(mode=0o700)
+            for number in range(300):
+                (tmp_path / f"pvc-{number}").mkdir(mode=0o750)
+            wanted = {"owned": 0o700} | {f"pvc-{number}": 0o777 for number in range(300)}
+            deadline = time.monotonic() + 60
+            while modes(tmp_path) != wanted and time.monotonic() < deadline:
+                time.sleep(0.02)  # between two looks
+            assert modes(tmp_path) == wanted
+            (tmp_path / "pvc-7").chmod(0o750)
+            (tmp_path / "pvc last").mkdir(mode=0o750)
+            while modes(tmp_path)["pvc last"] != 0o777 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert (modes(tmp_path)["pvc last"], modes(tmp_path)["pvc-7"]) == (0o777, 0o750)
+            assert run.poll() is None
+        finally:
+            run.kill()
+        assert run.stderr.read() == b""
 
 
 @pytest.mark.parametrize(("version", "patched"), [("v1.36.3", True), ("v1.35.0", True), ("v1.34.11", False)])
