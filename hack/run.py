@@ -39,6 +39,7 @@ class Step(t.NamedTuple):
     cwd: Path = ROOT
     env: t.Mapping[str, str] = types.MappingProxyType({})
     junit: str = ""  # glob below JUNIT of the reports it writes; empty: the step itself is one check
+    after_failure: tuple[str, ...] = ()  # a command that clears up what a failed step has left
 
 
 class Counts(t.NamedTuple):
@@ -164,6 +165,8 @@ def molecule(scenario: str | None) -> list[Step]:
             ["molecule", "test", "--scenario-name", name, *more],
             env=env,
             junit=f"molecule/{name}.xml",
+            # Molecule stops where a scenario fails: what it left would fail the next ones, too.
+            after_failure=("molecule", "cleanup", "--scenario-name", name) if more else (),
         )
 
     if scenario:
@@ -215,6 +218,11 @@ def run_step(stage: str, step: Step, *, beside: bool) -> Result:
         counts += Counts(failed=1)
     if returncode and not counts.failed:
         counts += Counts(failed=1)
+    if returncode and step.after_failure:
+        done = subprocess.run(
+            step.after_failure, cwd=step.cwd, env=env, check=False, text=True, errors="replace", **kept
+        )
+        lines += (done.stdout or "").splitlines()
     seconds = time.monotonic() - started
     lines.append(f"──── {step.name}: {counts} in {seconds:.0f} s")
     return Result(stage, step, counts, seconds, [title, *lines] if beside else lines)

@@ -57,6 +57,29 @@ def test_the_names_of_failed_tests_stand_below_the_table(
     assert last[-1] == "1 passed, 2 failed, 0 skipped"
 
 
+@pytest.mark.parametrize("status", [0, 1])
+def test_what_a_failed_step_leaves_is_cleared_up(
+    run: types.ModuleType, tmp_path: Path, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of a scenario that failed the next one must find nothing; one that passed has cleaned up itself."""
+    left = tmp_path / "left"
+    work = f"import pathlib; pathlib.Path({str(left)!r}).touch(); raise SystemExit({status})"
+    clear = (sys.executable, "-c", f"import pathlib; pathlib.Path({str(left)!r}).unlink(); print('cleared')")
+    step = run.Step("one", [sys.executable, "-c", work], after_failure=clear)
+    result = run.run_step("molecule", step, beside=False)
+    assert (result.counts.failed, left.exists()) == (status, status == 0)
+    assert ("cleared" in capfd.readouterr().out) is bool(status)
+
+
+def test_every_scenario_on_the_shared_cluster_is_cleared_up(
+    run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    _create, *scenarios, _destroy = run.molecule(None)
+    assert {step.after_failure[:2] for step in scenarios} == {("molecule", "cleanup")}
+    assert {step.after_failure[-1] for step in scenarios} == {step.name.split()[1] for step in scenarios}
+
+
 def test_many_failures_leave_the_counts_in_sight(
     run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
