@@ -442,12 +442,21 @@ class View:
         found = []
         if watcher in names:
             name = self.webhook_of(bearer)
-            found.append(Told(watcher, name, self._no_webhook(bearer.namespace, name), required=True))
+            instead = None if self._is_meant_for(bearer, watcher, name) else self._no_webhook(bearer.namespace, name)
+            found.append(Told(watcher, name, instead, required=True))
         if bridge in names and self.input_of(bearer):
             name = self.input_of(bearer)
             chosen = self.overrides(bearer).input_secret_name is not None
             found.append(Told(bridge, name, self._no_input(bearer.namespace, name), required=chosen))
         return found
+
+    def _is_meant_for(self, bearer: Bearer, container: str, name: str) -> bool:
+        """Whether a described Secret may be read by this container of this very pod, as a run's by its watcher."""
+        found = self._described(bearer.namespace, name)
+        return found is not None and any(
+            item.path == "env" and fnmatch.fnmatchcase(container, item.container) and _carries(bearer, item)
+            for item in found.readers
+        )
 
     def _no_webhook(self, namespace: str, name: str) -> OurSecret | None:
         """The Secret of another purpose that this one is, or None where it may hold a webhook.

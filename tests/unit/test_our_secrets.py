@@ -375,8 +375,12 @@ def channels():
     return verification.expectation(options(secrets=[RUNS]))
 
 
-def test_webhook_of_a_run_takes_the_place_of_the_shared_one(snapshot, run, channels):
-    """Issue 8.3: nobody has to annotate the run, and nothing is incomplete for want of a second key."""
+@pytest.mark.parametrize("annotated", [True, False])
+def test_webhook_of_a_run_takes_the_place_of_the_shared_one(snapshot, run, channels, annotated):
+    """Issue 8.3: by the controller's annotations or without them; nothing is incomplete for want of a second key."""
+    if annotated:
+        names = {f"orchestrator.platform/{what}-secret-name": CHANNEL for what in ("webhook", "input")}
+        run["metadata"]["annotations"] = names
     findings, complete = run_checks(CHECKS, View(snapshot, channels))
     assert [item for item in findings if item["verdict"] in ("fail", "warn")] == []
     assert complete
@@ -393,9 +397,11 @@ def test_webhook_of_a_run_is_for_its_sidecars(snapshot, run, channels):
     assert {item["id"] for item in complaints(snapshot, channels)} == {"secret-scope/env-ref"}
 
 
-def test_webhook_of_a_run_is_for_runs(snapshot, run, channels):
+@pytest.mark.parametrize("annotated", [True, False])
+def test_webhook_of_a_run_is_for_runs(snapshot, run, channels, annotated):
     """Issue 8.3: a watcher without the labels of a run has to read the shared one, and no other."""
     run["metadata"]["labels"] = {"app": "other"}
+    run["metadata"]["annotations"] = {"orchestrator.platform/webhook-secret-name": CHANNEL} if annotated else {}
     found = {item["id"] for item in complaints(snapshot, channels)}
     assert found == {"secret-scope/env-ref", "secret-scope/expected-paths"}
 
