@@ -146,7 +146,8 @@ def within_limits(view: View, namespace: str) -> Iterator[Result]:
     needs=("pods", "usage"),
     severity="warning",
     protects="a watcher that is killed by the next burst, or that falls behind because its CPU is throttled",
-    decided="The kubelet's working set and CPU of each of our containers are below 90 % of their limits.",
+    decided="The kubelet's working set and CPU of each of our containers are below 90 % of their limits; CPU from half "
+    "a minute after its start.",
     mend="Raise the limit in the chart's values, or narrow the filters when the agent writes much.",
 )
 def near_limit(view: View, namespace: str) -> Iterator[Result]:

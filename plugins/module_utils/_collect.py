@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import typing as t
 from collections.abc import Callable, Iterable
@@ -59,6 +60,8 @@ _FILTERS: dict[str, dict[str, str]] = {
     "releases": {"labelSelector": "owner=helm"},
 }
 _HEALTH_TIMEOUT_S = 5.0
+# Arbitrary, three of the kubelet's readings: at first the runtime's own work counts as the container's (240m of 100m).
+_YOUNG_S = 30.0
 _MAX_ANSWER = 65536  # characters of a health or metrics answer that are kept
 _MAX_REVIEWS = 5000  # arbitrary: about five seconds of them
 _REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -470,5 +473,15 @@ def _usages(pods: list[Obj]) -> t.Iterator[tuple[Place, Usage]]:
     for pod in pods:
         reference = pod.get("podRef") or {}
         for item in pod.get("containers") or []:
-            usage = Usage(dig(item, "memory", "workingSetBytes"), dig(item, "cpu", "usageNanoCores"))
+            cpu = None if _is_young(item) else dig(item, "cpu", "usageNanoCores")
+            usage = Usage(dig(item, "memory", "workingSetBytes"), cpu)
             yield (reference.get("namespace", ""), reference.get("name", ""), item.get("name", "")), usage
+
+
+def _is_young(item: Obj) -> bool:
+    """Whether a container's rate of CPU may still be that of its start, by the kubelet's own clock."""
+    try:
+        started, read = (datetime.datetime.fromisoformat(text) for text in (item["startTime"], item["cpu"]["time"]))
+        return (read - started).total_seconds() < _YOUNG_S
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -129,7 +129,7 @@ class Usage(t.NamedTuple):
     """Measured use of one container, from the kubelet's summary."""
 
     memory_bytes: int | None
-    cpu_nanocores: int | None
+    cpu_nanocores: int | None  # None too in a container's first half minute, when its start is among it
 
 
 class Delivery(t.NamedTuple):
@@ -219,6 +219,7 @@ class View:
         self._inputs: dict[str, tuple[OurSecret, ...]] = {}
         self._read: dict[str, list[tuple[str, str]]] = {}
         self._expected: dict[tuple[str, str, str], frozenset[Way]] = {}
+        self._unexpected: dict[tuple[str, str, str], list[SecretPath]] = {}
         self._owners: dict[str, dict[tuple[str, str] | None, list[Bearer]]] = {}
         self._overrides: dict[tuple[str, str, str], Overrides] = {}
 
@@ -567,7 +568,13 @@ class View:
         return self._expected[key]
 
     def unexpected(self, bearer: Bearer, paths: list[SecretPath]) -> list[SecretPath]:
-        """Of the ways from a workload or pod to Secrets of ours those that are not meant."""
+        """Of all its `paths` those to Secrets of ours that are not meant."""
+        key = (bearer.namespace, bearer.kind, bearer.name)
+        if key not in self._unexpected:
+            self._unexpected[key] = self._not_meant(bearer, paths)
+        return self._unexpected[key]
+
+    def _not_meant(self, bearer: Bearer, paths: list[SecretPath]) -> list[SecretPath]:
         expected = self.expected_paths(bearer)
         holders = {(container, secret) for _path, container, secret in expected}
         ours = self.our_names()

@@ -118,12 +118,12 @@ removed:
 import typing as t
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._crds import name_of
 from ansible_collections.orchestrator.platform.plugins.module_utils._crds_work import Crds
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
 FINALIZERS = ["coderuns.orchestrator.io/finalizer", "docsruns.orchestrator.io/finalizer"]
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -192,7 +192,7 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
 
 def main() -> None:
     """Entry point."""
-    module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = k8s_module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = run(module.params, Cluster(module), check_mode=module.check_mode)
     except PlatformError as exc:  # the only place where an error becomes a failed task

@@ -170,12 +170,11 @@ import urllib.error
 from ansible.module_utils.urls import ConnectionError as UrlsConnectionError
 from ansible.module_utils.urls import open_url
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._discord import Discord
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._webhook_run import WebhookRun
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign
 
 ANSWER_S = 15.0
 MAX_ANSWER_BYTES = 1_048_576
@@ -221,7 +220,7 @@ def send(method: str, url: str, headers: dict[str, str], body: bytes | None) -> 
 
 def main() -> None:
     """Entry point."""
-    module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = k8s_module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     module.params["api_url"] = module.params["api_url"].rstrip("/")
     discord = Discord(module.params["api_url"], module.params["bot_token"], send)
     try:

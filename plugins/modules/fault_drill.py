@@ -183,7 +183,7 @@ import datetime
 import typing as t
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill import Ground, Pods
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import (
@@ -328,7 +328,7 @@ def reported(params: dict[str, Json], faults: tuple[Fault, ...], seen: list[Obse
 
 def main() -> None:
     """Entry point."""
-    module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = k8s_module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = run(module)
     except PlatformError as exc:  # the only place where an error becomes a failed task

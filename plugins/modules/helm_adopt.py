@@ -98,12 +98,12 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 from ansible_collections.orchestrator.platform.plugins.module_utils._adopting import Adoption
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces, check_object_name
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **AUTH_ARG_SPEC,
@@ -136,7 +136,7 @@ def run(params: dict[str, Json], cluster: Cluster, *, check_mode: bool) -> dict[
 
 def main() -> None:
     """Entry point."""
-    module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = k8s_module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         check_namespaces([module.params["release_namespace"]], "release_namespace")
         check_object_name(module.params["release_name"], "release_name")

@@ -173,7 +173,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._backing_up import (
     ARCHIVE_ARG_SPEC,
     key_of,
@@ -191,7 +191,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._restoring i
     lay_out,
     plan_release,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **AUTH_ARG_SPEC,
@@ -251,7 +251,7 @@ def shown(row: Row) -> str:
 
 def main() -> None:
     """Entry point."""
-    module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = k8s_module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         backup = open_archive(module.params)
         cluster = Cluster(module, threads=module.params["threads"])

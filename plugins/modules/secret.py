@@ -285,7 +285,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._secret_forms import FORMS
@@ -338,7 +338,7 @@ class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible is untyped he
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleK8SModule(module_class=QuietModule, argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = k8s_module(module_class=QuietModule, argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = SecretRun(module, lambda: Cluster(module, threads=module.params["threads"])).result()
     except PlatformError as exc:  # the only place where an error becomes a failed task

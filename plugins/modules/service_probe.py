@@ -103,12 +103,12 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError, PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces, check_object_name
 from ansible_collections.orchestrator.platform.plugins.module_utils._outage import Tick, outage_of
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
 ANSWER_S = 2.0  # a client would not wait longer for a health answer
 TARGET: dict[str, t.Any] = {
@@ -170,7 +170,7 @@ def run(params: dict[str, Json], cluster: Cluster) -> dict[str, Json]:
 
 def main() -> None:
     """Entry point."""
-    module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = k8s_module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         check_namespaces([target["namespace"] for target in module.params["targets"]], "targets")
         for target in module.params["targets"]:

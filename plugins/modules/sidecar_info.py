@@ -202,7 +202,7 @@ api_calls:
 import typing as t
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._selection import SELECTION_SPEC
@@ -222,7 +222,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleK8SModule(
+    module = k8s_module(
         argument_spec=ARGUMENT_SPEC,
         supports_check_mode=True,
         mutually_exclusive=[("snippet", "snippet_from")],

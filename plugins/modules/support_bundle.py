@@ -141,13 +141,13 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._archive import write_archive
 from ansible_collections.orchestrator.platform.plugins.module_utils._bundle_collect import Bundle
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, Stopwatch
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._names import check_namespaces
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign, Json
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
 REPORTS = ("findings.json", "findings.txt")
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -203,7 +203,7 @@ def add_reports(bundle: Bundle, folder: str | None) -> None:
 
 def main() -> None:
     """Entry point."""
-    module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = k8s_module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         check_namespaces(module.params["namespaces"], "namespaces")
         if module.check_mode:

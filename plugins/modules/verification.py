@@ -519,7 +519,7 @@ import datetime
 import typing as t
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import k8s_module
 from ansible_collections.orchestrator.platform.plugins.module_utils._catalogue import (
     CHECKS,
     select,
@@ -550,7 +550,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._rules impor
 from ansible_collections.orchestrator.platform.plugins.module_utils._secret_paths import DIRECT
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 from ansible_collections.orchestrator.platform.plugins.module_utils._suppressions import parse_suppressions
-from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import PATCHABLE, Foreign, Json
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import PATCHABLE, Json
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **AUTH_ARG_SPEC,
@@ -784,7 +784,7 @@ def picture(params: dict[str, Json], cluster: Cluster, checks: tuple[Check, ...]
 
 def main() -> None:
     """Entry point."""
-    module: Foreign = AnsibleK8SModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = k8s_module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         cluster = Cluster(module, threads=module.params["threads"], limit_s=module.params["timeout"] or None)
         result = run(module.params, cluster, check_mode=module.check_mode)

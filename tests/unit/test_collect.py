@@ -426,3 +426,21 @@ def test_container_that_cannot_say_is_skipped_with_the_reason(result, reason, cl
     found, complete = verdicts(cluster, expect, "secret-scope/runtime-env")
     assert found["secret-scope/runtime-env"] == ("skip", reason)
     assert not complete
+
+
+@pytest.mark.parametrize(
+    ("age", "cpu"),
+    [
+        ({"startTime": "2026-11-28T07:00:00Z"}, None),
+        ({"startTime": "2026-11-28T06:59:50.5Z"}, None),
+        ({"startTime": "2026-11-28T06:59:40Z"}, 240_000_000),
+        ({"startTime": "yesterday"}, 240_000_000),
+        ({}, 240_000_000),
+    ],
+)
+def test_the_rate_of_a_start_is_no_use(age, cpu):
+    """Issue 5.1: the first half minute holds the runtime's own work; whoever gives no times is believed."""
+    stats = {"time": "2026-11-28T07:00:10Z", "usageNanoCores": 240_000_000}
+    item = {"name": "discord-watcher", "cpu": stats, "memory": {"workingSetBytes": 1}, **age}
+    found = dict(_collect._usages([{"podRef": {"namespace": "agents", "name": "one"}, "containers": [item]}]))
+    assert found == {("agents", "one", "discord-watcher"): (1, cpu)}

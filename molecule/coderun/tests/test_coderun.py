@@ -10,10 +10,12 @@ import re
 import pytest
 
 from arrivals import MARKER, session_of
-from real_cluster import named, statuses
+from real_cluster import ROOT, STATE, ansible_playbook, named, statuses
 from runs_api import NAMESPACE, VARIABLES
 
 testinfra_hosts = ["local://"]
+
+WEBHOOK_ANNOTATION = "orchestrator.platform/webhook-secret-name"
 
 
 def why(run) -> str:
@@ -121,6 +123,32 @@ def test_a_retry_goes_on_in_the_same_workspace(cluster, orchestrator, code_run, 
         "git", "--git-dir=/srv/git/acme/shop.git", "show", "feature/task-7-implementation:services/cart/attempt-2.md",
     )  # fmt: skip
     assert "Write down what you did." in shown
+
+
+def test_a_live_run_is_as_it_should_be(cluster, orchestrator, task, code_run):
+    """Issue 5.2, 8.3: role verify beside an agent at work; the webhook of the run is read by its watcher alone."""
+    name = orchestrator.start(
+        "/api/v1/pm/tasks", task | {"context_version": 3, "env": task["env"] | {"PACE_MS": "2000"}}
+    )
+    pod = cluster.until(
+        lambda: next(iter(cluster.objects("pods", NAMESPACE, "context-version=3")), None), "its pod is there"
+    )["metadata"]["name"]
+    cluster.kubectl("wait", f"--namespace={NAMESPACE}", "--for=condition=Ready", f"pod/{pod}", "--timeout=100s")
+    playbook = str(ROOT / "molecule" / "coderun" / "verification.yml")
+    ansible_playbook(cluster, f"--inventory={ROOT}/molecule/inventory.yml", playbook)
+    report = json.loads((STATE / "report" / "findings.json").read_text(encoding="utf-8"))
+    wrong = {(item["id"], item["verdict"]) for item in report["findings"] if item["verdict"] in ("fail", "warn")}
+    # The watcher keeps its place on the claim that the agent works on: docs/security.md.
+    assert wrong == {("secret-scope/shared-volume", "warn")}
+    secret = f"{NAMESPACE}/{cluster.get('pod', pod, NAMESPACE)['metadata']['annotations'][WEBHOOK_ANNOTATION]}"
+    assert secret.startswith(f"{NAMESPACE}/discord-run-code-")
+    ways = {
+        (row["subject"]["container"], row["path"])
+        for row in report["matrix"]
+        if row["secret"] == secret and row["found"] and row["expected"] and row["subject"]["kind"] == "Pod"
+    }
+    assert ways == {("discord-watcher", "env")}
+    cluster.kubectl("delete", "coderun", name, f"--namespace={NAMESPACE}")
 
 
 @pytest.mark.parametrize(
