@@ -119,6 +119,7 @@ class Stage:
 
     def _playbook(self, name: str, tasks: list[Obj]) -> None:
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+        play["vars"] = {"ansible_pipelining": True}  # as in our playbooks; for the peer as well
         (self.folder / name).write_text(json.dumps([play]), encoding="utf-8")
 
     def run(self, name: str) -> tuple[float, float]:

@@ -36,6 +36,19 @@ def test_each_agent_has_its_secrets(cluster):
     assert f"{OTHER}/github-ssh-writer" not in versions(cluster)
 
 
+def test_no_argument_lies_in_a_file(agents, cluster):
+    """D6: the token goes to the module through a pipe; there is no folder in which Ansible could write its arguments."""
+    nowhere = ("--extra-vars", "ansible_remote_tmp=/proc/nowhere")
+    assert succeeded(agents({"user": "piped", "token": OTHER_TOKEN}, args=nowhere))
+    assert values(cluster, "github-token-piped") == {"token": OTHER_TOKEN}
+    refused = agents(
+        {"user": "piped", "token": OTHER_TOKEN},
+        args=(*nowhere, "--extra-vars", "ansible_pipelining=false"),
+        check=False,
+    )
+    assert succeeded(refused) is None
+
+
 def test_a_generated_pair_is_a_pair(cluster):
     pair = values(cluster, "github-ssh-coder")
     assert public_of(pair["ssh-privatekey"].encode()) == pair["ssh-publickey"].strip()
