@@ -118,8 +118,13 @@ class Stage:
         self._playbook("peer.yml", [peer])
 
     def _playbook(self, name: str, tasks: list[Obj]) -> None:
-        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
-        play["vars"] = {"ansible_pipelining": True}  # as in our playbooks; for the peer as well
+        play = {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars": {"ansible_pipelining": True},  # as in our playbooks; for the peer as well
+            "tasks": tasks,
+        }
         (self.folder / name).write_text(json.dumps([play]), encoding="utf-8")
 
     def run(self, name: str) -> tuple[float, float]:

@@ -12,44 +12,38 @@ from __future__ import annotations
 import gc
 import sys
 import typing as t
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Foreign
 
 # The cycle collector takes a fifth of a module's time, walking through imports and lists of objects that all stay in
-# use. The default of 700 objects suits programs that go on; modules import this file first, and nothing else does.
+# use. The default of 700 objects suits programs that go on; this file is one of the first that a module imports.
 gc.set_threshold(200_000)
 
 
 def k8s_module(**settings: Foreign) -> Foreign:
-    """kubernetes.core's AnsibleK8SModule with these settings, made faster."""
-    with _no_validator():
-        return AnsibleK8SModule(**settings)
-
-
-@contextmanager
-def _no_validator() -> Iterator[None]:
-    # kubernetes and AnsibleK8SModule import kubernetes_validate, and with it jsonschema, where it is installed: a sixth
-    # of what starting costs, for a check of manifests that nothing here asks for. None makes that import fail.
+    """kubernetes.core's AnsibleK8SModule with these settings."""
+    # It imports kubernetes_validate, as kubernetes does, and with it jsonschema, where it is installed: a sixth of what
+    # starting costs, for a check of manifests that nothing here asks for. None makes that import fail.
     name = "kubernetes_validate"
     modules = t.cast("dict[str, t.Any]", sys.modules)
-    if name in modules:
-        yield
-        return
-    modules[name] = None
+    skipped = name not in modules
+    if skipped:
+        modules[name] = None
     try:
-        yield
+        return AnsibleK8SModule(**settings)
     finally:
-        del modules[name]
+        if skipped:
+            del modules[name]
 
 
 def api_client(module: Foreign, *, pool: int) -> Foreign:
     """kubernetes.core's client for the module's auth options, with room for `pool` connections."""
     try:
-        client = _without_discovery(_core_client(), module)
+        from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core
+
+        client = _without_discovery(core, module)
     except ClusterError:
         raise
     except Exception as exc:
@@ -60,12 +54,6 @@ def api_client(module: Foreign, *, pool: int) -> Foreign:
         ) from exc
     client.configuration.connection_pool_maxsize = pool
     client.rest_client = type(client.rest_client)(client.configuration)
-    return client
-
-
-def _core_client() -> Foreign:
-    from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client
-
     return client
 
 

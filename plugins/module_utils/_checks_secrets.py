@@ -44,11 +44,11 @@ _TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 (a p
 
 
 def _scope(view: View, namespace: str, *kinds: str) -> Iterator[Result]:
-    for bearer, paths in view.paths(namespace):
+    for bearer in view.bearers(namespace):
         holders = {(container, secret) for _path, container, secret in view.expected_paths(bearer)}
         wrong = [
             item
-            for item in view.unexpected(bearer, paths)
+            for item in view.unexpected(bearer)
             # What follows from a way that must not be is told with that way.
             if item.path in kinds and (not item.holder or (item.holder, item.secret) in holders)
         ]

@@ -91,7 +91,7 @@ def _without_repeats(view: View, namespace: str) -> list[Row]:
 
 
 def _of_bearer(view: View, bearer: Bearer, paths: list[SecretPath]) -> Iterator[Row]:
-    wrong = set(view.unexpected(bearer, paths))
+    wrong = set(view.unexpected(bearer))
     found = [item for item in paths if view.our_secret(bearer.namespace, item.secret) is not None]
     wanted = [
         SecretPath(path, container, secret, where="not there")

@@ -213,7 +213,7 @@ class View:
         self._by_name: dict[tuple[str, str], dict[str, Obj]] = {}
         self._workloads: dict[str, list[Bearer]] = {}
         self._pods: dict[str, list[Bearer]] = {}
-        self._paths: dict[str, list[tuple[Bearer, list[SecretPath]]]] = {}
+        self._paths: dict[tuple[str, str, str], list[SecretPath]] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
         self._webhooks: dict[str, tuple[str, ...]] = {}
         self._inputs: dict[str, tuple[OurSecret, ...]] = {}
@@ -567,14 +567,14 @@ class View:
             self._expected[key] = frozenset(self._ways(bearer, required=False))
         return self._expected[key]
 
-    def unexpected(self, bearer: Bearer, paths: list[SecretPath]) -> list[SecretPath]:
-        """Of all its `paths` those to Secrets of ours that are not meant."""
+    def unexpected(self, bearer: Bearer) -> list[SecretPath]:
+        """Of the ways from a workload or pod to Secrets of ours those that are not meant; worked out once."""
         key = (bearer.namespace, bearer.kind, bearer.name)
         if key not in self._unexpected:
-            self._unexpected[key] = self._not_meant(bearer, paths)
+            self._unexpected[key] = self._not_meant(bearer)
         return self._unexpected[key]
 
-    def _not_meant(self, bearer: Bearer, paths: list[SecretPath]) -> list[SecretPath]:
+    def _not_meant(self, bearer: Bearer) -> list[SecretPath]:
         expected = self.expected_paths(bearer)
         holders = {(container, secret) for _path, container, secret in expected}
         ours = self.our_names()
@@ -589,6 +589,7 @@ class View:
             handed_on = shared and (item.holder, item.secret) in holders
             return handed_on or (item.path, item.container, item.secret) in expected
 
+        paths = self.paths_of(bearer)
         found = (item for item in paths if self.our_secret(bearer.namespace, item.secret) is not None)
         return [item for item in found if not is_meant(item)]
 
@@ -634,10 +635,15 @@ class View:
         return [name for name in self.our_secrets(secret.namespace) if secret.names(secret.namespace, name)]
 
     def paths(self, namespace: str) -> list[tuple[Bearer, list[SecretPath]]]:
-        """Every workload and pod with its ways to Secrets; worked out once."""
-        if namespace not in self._paths:
-            self._paths[namespace] = [(bearer, secret_paths(bearer.spec)) for bearer in self.bearers(namespace)]
-        return self._paths[namespace]
+        """Every workload and pod with its ways to Secrets."""
+        return [(bearer, self.paths_of(bearer)) for bearer in self.bearers(namespace)]
+
+    def paths_of(self, bearer: Bearer) -> list[SecretPath]:
+        """The ways of one of them; worked out once."""
+        key = (bearer.namespace, bearer.kind, bearer.name)
+        if key not in self._paths:
+            self._paths[key] = secret_paths(bearer.spec)
+        return self._paths[key]
 
     def our_secrets(self, namespace: str) -> tuple[str, ...]:
         """Names of our Secrets in a namespace: described, fitting a pattern, or chosen by workloads."""

@@ -47,6 +47,7 @@ def test_no_argument_lies_in_a_file(agents, cluster):
         check=False,
     )
     assert succeeded(refused) is None
+    assert "/proc/nowhere" in refused
 
 
 def test_a_generated_pair_is_a_pair(cluster):
