@@ -28,6 +28,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 JUNIT = ROOT / ".ansible" / "junit"
 MAX_SHOWN = 20  # failed tests named below the table
+MAX_REASONS = 3  # errors named where a scenario failed outside of its tests
 HACKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("hack/*.py"))
 
 
@@ -40,6 +41,7 @@ class Step(t.NamedTuple):
     env: t.Mapping[str, str] = types.MappingProxyType({})
     junit: str = ""  # glob below JUNIT of the reports it writes; empty: the step itself is one check
     after_failure: tuple[str, ...] = ()  # a command that clears up what a failed step has left
+    log: Path | None = None  # what Ansible logs meanwhile
 
 
 class Counts(t.NamedTuple):
@@ -66,6 +68,7 @@ class Result(t.NamedTuple):
     counts: Counts
     seconds: float
     lines: list[str]
+    failures: list[str]  # a line each: failed tests, or why there was none
 
 
 def read_junit(files: t.Iterable[Path]) -> Counts:
@@ -88,6 +91,16 @@ def read_failures(files: t.Iterable[Path]) -> list[str]:
                 first = ((fault.get("message") or fault.text or "").strip().splitlines() or [""])[0]
                 lines.append(f"{case.get('classname')}::{case.get('name')}: {first[:200]}")
     return lines
+
+
+def read_errors(log: Path | None, start: int = 0) -> list[str]:
+    """The last errors that Ansible wrote to its log since byte `start`, a line each."""
+    if log is None or not log.is_file():
+        return []
+    with log.open("rb") as stream:
+        stream.seek(start if start <= log.stat().st_size else 0)  # smaller than it was: begun anew
+        written = stream.read().decode(errors="replace").splitlines()
+    return [line.partition(" ERROR| ")[2][:400] for line in written if " ERROR| [ERROR]: " in line][-MAX_REASONS:]
 
 
 def pytest_step(name: str, *paths: str, cwd: Path = ROOT, workers: int = 0) -> Step:
@@ -167,12 +180,18 @@ def molecule(scenario: str | None) -> list[Step]:
             junit=f"molecule/{name}.xml",
             # Molecule stops where a scenario fails: what it left would fail the next ones, too.
             after_failure=("molecule", "cleanup", "--scenario-name", name) if more else (),
+            log=log(name),
         )
+
+    def log(name: str) -> Path:
+        return ROOT / ".ansible" / "molecule" / "log" / f"{name}.log"
 
     if scenario:
         return [test(scenario)]
     names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml") if path.parent.name != "default")
-    create, destroy = (Step(f"molecule {verb}", ["molecule", verb], env=env) for verb in ("create", "destroy"))
+    create, destroy = (
+        Step(f"molecule {verb}", ["molecule", verb], env=env, log=log("default")) for verb in ("create", "destroy")
+    )
     # Unlike one `molecule test --all`, a scenario that fails leaves the cluster to the next one.
     return [create, *(test(name, "--destroy=never") for name in names), destroy]
 
@@ -200,6 +219,7 @@ def run_step(stage: str, step: Step, *, beside: bool) -> Result:
     if not beside:
         print(title, flush=True)
     started = time.monotonic()
+    logged = step.log.stat().st_size if step.log and step.log.is_file() else 0
     for old in JUNIT.glob(step.junit) if step.junit else []:
         old.unlink()
     env = {**os.environ, "JUNIT_DIR": str(JUNIT), **step.env}
@@ -218,6 +238,10 @@ def run_step(stage: str, step: Step, *, beside: bool) -> Result:
         counts += Counts(failed=1)
     if returncode and not counts.failed:
         counts += Counts(failed=1)
+    # Before the cleaning up, which may have errors of its own.
+    failures = read_failures(sorted(JUNIT.glob(step.junit))) if counts.failed and step.junit else []
+    if counts.failed and not failures:
+        failures = [f"{step.name}: {text}" for text in read_errors(step.log, logged) or [f"exit status {returncode}"]]
     if returncode and step.after_failure:
         done = subprocess.run(
             step.after_failure, cwd=step.cwd, env=env, check=False, text=True, errors="replace", **kept
@@ -225,7 +249,7 @@ def run_step(stage: str, step: Step, *, beside: bool) -> Result:
         lines += (done.stdout or "").splitlines()
     seconds = time.monotonic() - started
     lines.append(f"──── {step.name}: {counts} in {seconds:.0f} s")
-    return Result(stage, step, counts, seconds, [title, *lines] if beside else lines)
+    return Result(stage, step, counts, seconds, [title, *lines] if beside else lines, failures)
 
 
 def run_stage(stage: str, scenario: str | None, *, beside: bool) -> t.Iterator[Result]:
@@ -234,7 +258,8 @@ def run_stage(stage: str, scenario: str | None, *, beside: bool) -> t.Iterator[R
         steps = steps_of(stage, scenario)
     except subprocess.CalledProcessError as exc:
         # What went wrong stands above: a tool of the stage could not be built.
-        yield Result(stage, Step(f"tools ({exc.returncode})", []), Counts(failed=1), 0, [])
+        reason = "a tool of the stage could not be built"
+        yield Result(stage, Step(f"tools ({exc.returncode})", []), Counts(failed=1), 0, [], [f"{stage}: {reason}"])
         return
     for step in steps:
         yield run_step(stage, step, beside=beside)
@@ -285,14 +310,11 @@ def main() -> int:
         print("\n".join(result.lines), flush=True)
         results.append(result)
     results.sort(key=lambda result: options.stages.index(result.stage))
-    failed_reports: set[Path] = set()
     print(f"\n{'stage':<10}{'step':<28}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
-    for stage, step, counts, seconds, _lines in results:
+    for stage, step, counts, seconds, _lines, _failures in results:
         print(f"{stage:<10}{step.name:<28}{counts.passed:>8}{counts.failed:>8}{counts.skipped:>9}{seconds:>9.0f}")
-        if counts.failed and step.junit:
-            failed_reports.update(JUNIT.glob(step.junit))
     # Last of all, where the end of a long log is all that somebody sees.
-    failures = read_failures(sorted(failed_reports))
+    failures = [line for result in results for line in result.failures]
     for line in failures[:MAX_SHOWN]:
         print(f"failed: {line}")
     if len(failures) > MAX_SHOWN:

@@ -12,16 +12,18 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
+import functools
 import json
 import re
 import threading
 import time
 import typing as t
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from http import HTTPStatus
 
 from ansible_collections.orchestrator.platform.plugins.module_utils import _fault_scripts as scripts
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, ExecResult
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError, PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_table import Row, last_end, rows_of
 from ansible_collections.orchestrator.platform.plugins.module_utils._faults import AGENT, BRIDGE, WATCHER
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, dig
@@ -29,6 +31,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 LABEL_FAULT = "orchestrator.platform/fault"
 ASK_S = 0.5  # between two questions to a fake Discord
 EXEC_S = 30.0  # for a command that ends by itself
+ANSWER_S = 20.0  # for an answer of a fake Discord, also when a fault has used up its time
 PACE = threading.Event()  # never set: its wait is the pace of questions that no watch answers
 
 
@@ -124,14 +127,16 @@ class Endpoint(t.NamedTuple):
         found: int = self.cluster.get(f"{self._path}/stats")["requests_by_status"].get(str(status), 0)
         return found
 
-    def texts(self) -> Iterator[tuple[str, str]]:
-        """(channel id, text) of every message, oldest first; nothing while it cannot be asked."""
+    def texts(self) -> list[tuple[str, str]] | None:
+        """(channel id, text) of every message, oldest first; None while it cannot be asked."""
         try:
-            answer = json.loads(self.cluster.read_text(f"{self._path}/messages").text)
-        except (ClusterError, ValueError):
-            return
-        for message in answer.get("messages") or [] if isinstance(answer, dict) else []:
-            yield str(message.get("channel_id")), json.dumps(message.get("embeds"))
+            answer = self.cluster.read_text(f"{self._path}/messages")
+            messages = json.loads(answer.text)["messages"] if answer.status == 200 else None
+        except (ClusterError, ValueError, LookupError, TypeError):
+            return None
+        if messages is None:
+            return None
+        return [(str(message.get("channel_id")), json.dumps(message.get("embeds"))) for message in messages]
 
     def scale(self, replicas: int) -> None:
         """Take it away, or bring it back."""
@@ -169,8 +174,15 @@ class Stage:
         self._deadline = time.monotonic() + self.ground.timeout_s
 
     def execute(self, container: str, argv: list[str], *, timeout_s: float = EXEC_S) -> ExecResult:
-        """Run a command; raises BrokenDrillError where it fails."""
-        done = self.ground.cluster.run_in(self.ground.namespace, self.pod, container, argv, timeout_s=timeout_s)
+        """Run a command that may run twice; raises BrokenDrillError where it fails."""
+        run = functools.partial(self.ground.cluster.run_in, self.ground.namespace, self.pod, container, argv)
+        try:
+            done = run(timeout_s=timeout_s)
+        except ClusterError as exc:
+            if isinstance(exc, ApiError) and exc.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            # A connection that broke says nothing about the pod.
+            done = run(timeout_s=timeout_s)
         if done.code != 0:
             text = done.stderr.strip().splitlines()[-1:] or ["no output"]
             raise BrokenDrillError(f"a command in {self.pod}/{container} ended with {done.code}: {text[0][:200]}")
@@ -199,14 +211,17 @@ class Stage:
         return last_end(self.ground.pods.get(self.pod), self.struck)
 
     def health(self) -> tuple[int, Json]:
-        """Status and webhook state that the watcher answers."""
+        """Status and webhook state that the watcher answers; asked until it answers, or the time is over."""
         port = self._port("health")
         path = f"/api/v1/namespaces/{self.ground.namespace}/pods/{self.pod}:{port}/proxy/healthz"
-        answer = self.ground.cluster.read_text(path)
-        try:
-            return answer.status, json.loads(answer.text).get("webhook")
-        except (ValueError, AttributeError):
-            return answer.status, None
+        while True:
+            status = 0
+            with contextlib.suppress(ClusterError, ValueError, LookupError, TypeError):
+                status, text = self.ground.cluster.read_text(path)
+                return status, json.loads(text)["webhook"]
+            if self._deadline <= time.monotonic():
+                return status, None
+            PACE.wait(ASK_S)
 
     def _port(self, name: str) -> int:
         spec = self.ground.pods.get(self.pod)["spec"]
@@ -222,9 +237,13 @@ class Stage:
         """Write lines that are to arrive."""
         raise NotImplementedError
 
+    def messages(self) -> list[list[str]]:
+        """Messages that have arrived, in order, each as the lines in it."""
+        raise NotImplementedError
+
     def arrived(self) -> list[str]:
         """Lines that have arrived, in order, each as often as it did."""
-        raise NotImplementedError
+        return [line for message in self.messages() for line in message]
 
     def complete(self) -> bool:
         """Wait until every line has arrived; False when the time is over."""
@@ -285,14 +304,23 @@ class AgentStage(Stage):
             text += self.row(marker)
         self.put(text)
 
-    def arrived(self) -> list[str]:
+    def messages(self) -> list[list[str]]:
         """See Stage."""
-        return [marker for _channel, marker in self.by_channel()]
+        return [markers for _channel, markers in self.by_channel()]
 
-    def by_channel(self) -> list[tuple[str, str]]:
-        """(channel id, marker) of what arrived."""
+    def by_channel(self) -> list[tuple[str, list[str]]]:
+        """(channel id, its markers) of each message with lines of this pod.
+
+        Waits for an answer of the fake Discord, whose silence says nothing about lines. Raises BrokenDrillError.
+        """
+        until = max(self._deadline, time.monotonic() + ANSWER_S)
+        while (texts := self.endpoint.texts()) is None:
+            if until <= time.monotonic():
+                raise BrokenDrillError(f"{self.endpoint.name} does not answer which lines arrived")
+            PACE.wait(ASK_S)
         pattern = re.compile(rf"drill-{self._nonce}-\d+\.")
-        return [(channel, marker) for channel, text in self.endpoint.texts() for marker in pattern.findall(text)]
+        found = [(channel, pattern.findall(text)) for channel, text in texts]
+        return [(channel, markers) for channel, markers in found if markers]
 
     def set_webhook(self, url: str) -> None:
         """Give the pod's webhook Secret another URL."""
@@ -344,9 +372,9 @@ class ProbeStage(Stage):
             if done.code == 0:
                 self._got.append(name)
 
-    def arrived(self) -> list[str]:
+    def messages(self) -> list[list[str]]:
         """See Stage."""
-        return list(self._got)
+        return [[name] for name in self._got]
 
     def complete(self) -> bool:
         """A probe has waited already."""

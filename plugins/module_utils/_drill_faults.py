@@ -52,7 +52,7 @@ def observe(stage: Stage, fault: Fault) -> Seen:
         stage.renew()
         facts = ACTIONS[fault.name](stage)
         if stage.wrote:
-            facts |= {"wrote": stage.wrote, "arrived": stage.arrived()}
+            facts |= {"wrote": stage.wrote, "arrived": stage.messages()}
         seen = seen._replace(facts=facts)
     except PlatformError as exc:
         if isinstance(exc, ApiError) and exc.status == 403:
@@ -236,7 +236,7 @@ def _rotated(stage: AgentStage) -> Facts:
     stage.set_webhook(url)
     stage.say()
     stage.complete()
-    early, old_channel = stage.restarts() - before, stage.by_channel()[0][0]
+    early, old_channel = stage.restarts() - before, next((channel for channel, _markers in stage.by_channel()), "")
     began = time.monotonic()
     stage.strike(WATCHER, scripts.stop())
     stage.back(before)
@@ -244,8 +244,8 @@ def _rotated(stage: AgentStage) -> Facts:
     stage.say()
     stage.complete()
     by_channel = stage.by_channel()
-    old = [marker for channel, marker in by_channel if channel == old_channel]
-    new = [marker for channel, marker in by_channel if channel != old_channel]
+    old = [marker for channel, markers in by_channel for marker in markers if channel == old_channel]
+    new = [marker for channel, markers in by_channel for marker in markers if channel != old_channel]
     return {"early_restarts": early, "old": old, "new": new, "waited_s": waited}
 
 

@@ -47,7 +47,7 @@ while True:
 
 _STOP = "import os, signal; os.kill(1, signal.SIGTERM)"
 
-# argv: folder, file below it, mode (append, truncate, replace), text
+# argv: folder, file below it, mode (append, truncate, replace), text. To write the same twice is to write it once.
 _WRITE = """
 import os, sys
 folder, name, mode, text = sys.argv[1:]
@@ -58,8 +58,10 @@ if mode == "replace":
         file.write(text)
     os.replace(path + ".new", path)
 else:
-    with open(path, "a" if mode == "append" else "w") as file:
-        file.write(text)
+    with open(path, "a+" if mode == "append" else "w+") as file:
+        file.seek(0)
+        if mode == "truncate" or not file.read().endswith(text):
+            file.write(text)
 """
 
 # argv: text. Prints the bridge's status for it, and the status of its /healthz.

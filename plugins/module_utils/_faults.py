@@ -79,15 +79,21 @@ class Fault(t.NamedTuple):
 # -- what happened -------------------------------------------------------------------------------------------------
 
 
-def _lines(seen: Observation, *, repeats: int = 0) -> str | None:
-    """Every line arrived, in order, and at most `repeats` of them more than once."""
-    wrote, arrived = seen.facts.get("wrote") or [], seen.facts.get("arrived") or []
+def _lines(seen: Observation, *, again: int | None = 0) -> str | None:
+    """Every line arrived, in order and once. The lines of so many messages may be there once more; None: any.
+
+    A message holds several lines, and the cursor moves once a message: what a kill repeats is a whole one.
+    """
+    wrote, messages = seen.facts.get("wrote") or [], seen.facts.get("arrived") or []
+    arrived = [line for message in messages for line in message]
     lost = [line for line in wrote if line not in arrived]
     if lost:
         return f"{len(lost)} of {len(wrote)} lines never arrived: {', '.join(lost)}"
-    twice = [line for line, count in Counter(arrived).items() if count > 1]
-    if len(twice) > repeats:
-        return f"{len(twice)} lines arrived more than once, at most {repeats} may: {', '.join(twice)}"
+    twice = {line: count for line, count in Counter(arrived).items() if count > 1}
+    of = {next(number for number, message in enumerate(messages) if line in message) for line in twice}
+    if again is not None and (len(of) > again or max(twice.values(), default=0) > again + 1):
+        most = f"those of {again} message at most may, and once" if again else "none may"
+        return f"{len(twice)} lines, of {len(of)} messages, arrived again; {most}: {', '.join(twice)}"
     firsts = [line for line in dict.fromkeys(arrived) if line in wrote]
     return f"the lines arrived in another order: {', '.join(firsts)}" if firsts != wrote else None
 
@@ -117,7 +123,7 @@ def _refused(seen: Observation) -> str | None:
 
 def _timeout(seen: Observation) -> str | None:
     """wrote, arrived, waited_s. An answer that never came may have been a yes: a line may be there twice."""
-    return _first(_restarted(seen), _lines(seen, repeats=len(seen.facts.get("wrote") or [])))
+    return _first(_restarted(seen), _lines(seen, again=None))
 
 
 def _storm(seen: Observation) -> str | None:
@@ -139,7 +145,7 @@ def _killed(seen: Observation) -> str | None:
     """wrote, arrived, waited_s, exit_code. A kill between confirmation and cursor repeats one message at most."""
     code = seen.facts.get("exit_code")
     other = f"the watcher ended with exit code {code}, not by SIGKILL ({KILLED})" if code != KILLED else None
-    return _first(_restarted(seen), other, _once(seen), _lines(seen, repeats=1))
+    return _first(_restarted(seen), other, _once(seen), _lines(seen, again=1))
 
 
 def _oom(seen: Observation) -> str | None:
@@ -147,7 +153,7 @@ def _oom(seen: Observation) -> str | None:
     reason, code = seen.facts.get("reason"), seen.facts.get("exit_code")
     other = f"the watcher ended by {reason} with exit code {code}, not for its memory"
     killed = reason == "OOMKilled" or code == KILLED
-    return _first(_restarted(seen), None if killed else other, _once(seen), _lines(seen, repeats=1))
+    return _first(_restarted(seen), None if killed else other, _once(seen), _lines(seen, again=1))
 
 
 def _once(seen: Observation) -> str | None:
@@ -270,7 +276,7 @@ FAULTS: tuple[Fault, ...] = (
         "A killed watcher comes back by itself and goes on where it was",
         "lines lost or shown again after a crash",
         "The watcher is killed by SIGKILL from within its container. It ends with exit code 137 and is started "
-        "once; no line is missing, one at most is there twice.",
+        "once; no line is missing, and only the lines of one message may be there twice.",
         _STATE, on_workload=True,
     ),
     _fault(
@@ -278,7 +284,7 @@ FAULTS: tuple[Fault, ...] = (
         "A watcher that runs out of memory is killed alone, comes back and goes on where it was",
         "a memory limit whose breach reaches the agent",
         "Memory is taken in the watcher's container until its limit kills it (OOMKilled). It is started once; no "
-        "line is missing, one at most is there twice.",
+        "line is missing, and only the lines of one message may be there twice.",
         _STATE, on_workload=True,
     ),
     _fault(
@@ -392,7 +398,7 @@ def evidence(seen: Observation) -> str:
     if "waited_s" in facts:
         parts.append(f"back after {facts['waited_s']} s")
     if "wrote" in facts:
-        parts.append(f"{len(facts['arrived'])} arrivals of {len(facts['wrote'])} lines")
+        parts.append(f"{sum(map(len, facts['arrived']))} arrivals of {len(facts['wrote'])} lines")
     return "; ".join(parts)
 
 

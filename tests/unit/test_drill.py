@@ -10,20 +10,30 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 import types
 from collections.abc import Iterator
 
 import pytest
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.orchestrator.platform.plugins.module_utils import _drill
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill import (
+    AgentStage,
     BrokenDrillError,
+    Endpoint,
     Ground,
     Pods,
     ProbeStage,
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill_faults import ACTIONS
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import drill_targets
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ClusterError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
+    ApiError,
+    ClusterError,
+    PlatformError,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._fault_scripts import write
 from ansible_collections.orchestrator.platform.plugins.module_utils._faults import choose
 from ansible_collections.orchestrator.platform.plugins.modules.fault_drill import ARGUMENT_SPEC, run
 
@@ -174,3 +184,68 @@ def test_check_mode_says_changed_where_it_would_act(server, faults, node, change
     assert result["changed"] is changed
     assert any(reason in item["evidence"] for item in result["findings"]), json.dumps(result["findings"])
     assert server.seen == []
+
+
+FAKE = "/api/v1/namespaces/faults/services/fake:http/proxy/messages"
+UNASKED = (503, {"kind": "Status", "message": "no endpoints available for service fake"})
+
+
+def message(*numbers: int) -> dict:
+    """One of the fake Discord's, with lines of the pod coder-1."""
+    return {"channel_id": "9", "embeds": [{"description": f"drill-coder1-{number:02d}."} for number in numbers]}
+
+
+@pytest.fixture
+def agent(server, monkeypatch) -> Iterator[AgentStage]:
+    """An agent of the drill's own, whose time is over already."""
+    monkeypatch.setattr(_drill, "ASK_S", 0.01)
+    monkeypatch.setattr(_drill, "ANSWER_S", 5.0)
+    found = pod("coder-1", "coder")
+    found["spec"]["initContainers"][0]["ports"] = [{"name": "health", "containerPort": 8088}]
+    said(server, {}, found)
+    with ground(server, timeout_s=0.0) as (where, _restarted):
+        assert where.pods.wait(lambda pods: "coder-1" in pods, 30)
+        endpoint = Endpoint(where.cluster, "faults", "fake")
+        yield AgentStage(where, "coder-1", "discord-watcher", endpoint=endpoint, folder="/work")
+
+
+@pytest.mark.parametrize("silence", [UNASKED, None, (502, "no JSON of ours"), (200, {"kind": "Status"})])
+def test_a_silent_fake_discord_is_no_lost_line(server, agent, silence):
+    """Asked again: one answer that fails on a busy cluster made a finding of lines that had all arrived."""
+    server.say(
+        FAKE, silence, silence, (200, {"messages": [message(1, 2), {"channel_id": "8", "embeds": []}, message(3)]})
+    )
+    assert agent.messages() == [["drill-coder1-01.", "drill-coder1-02."], ["drill-coder1-03."]]
+
+
+def test_a_fake_discord_that_stays_silent_is_named(server, agent, monkeypatch):
+    """Neither a pass nor lines that were lost: the fault could not be observed."""
+    monkeypatch.setattr(_drill, "ANSWER_S", 0.1)
+    server.say(FAKE, UNASKED)
+    with pytest.raises(BrokenDrillError, match="fake does not answer which lines arrived"):
+        agent.messages()
+
+
+def test_the_watchers_health_is_asked_until_it_answers(server, agent):
+    agent.renew()
+    agent._deadline += 5
+    server.say(f"{PODS}/coder-1:8088/proxy/healthz", UNASKED, None, (200, {"status": "ok", "webhook": "missing"}))
+    assert agent.health() == (200, "missing")
+
+
+@pytest.mark.parametrize(("first", "asked"), [((500, {}), 2), ((403, {"message": "no"}), 1)])
+def test_a_command_that_did_not_start_is_tried_once_more(server, agent, first, asked):
+    """Not where it is forbidden: nothing changes by asking again."""
+    server.say(f"{PODS}/coder-1/exec", first, (403, {"message": "no"}))
+    with pytest.raises(ApiError, match="HTTP 403"):
+        agent.execute("agent", ["true"])
+    assert sum(path.endswith("/exec") for _method, path, *_rest in server.seen) == asked
+
+
+def test_writing_twice_is_writing_once(tmp_path):
+    """The command may have run although its answer was lost."""
+    for mode, text in (("append", "one\n"), ("append", "two\n"), ("truncate", "three\n"), ("replace", "four\n")):
+        for _time in range(2):
+            subprocess.run([sys.executable, *write(str(tmp_path), "a/b.jsonl", text, mode)[1:]], check=True)
+        found = (tmp_path / "a" / "b.jsonl").read_text()
+        assert found == ("one\ntwo\n" if text == "two\n" else text)

@@ -80,6 +80,53 @@ def test_every_scenario_on_the_shared_cluster_is_cleared_up(
     assert {step.after_failure[-1] for step in scenarios} == {step.name.split()[1] for step in scenarios}
 
 
+OLD = "2026-11-28 10:13:00,001 p=1 u=root n=ansible ERROR| [ERROR]: Task failed: of an earlier run\n"
+LOGGED = """2026-11-28 10:13:46,100 p=1 u=root n=ansible INFO| ok: [localhost]
+2026-11-28 10:13:46,565 p=1 u=root n=ansible ERROR| [ERROR]: Task failed: Action failed: 23 passed, 1 failed. First: a/b
+Origin: /somewhere/faults.yml:4:3
+"""
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_scenario_that_fails_before_its_tests_says_why(
+    run: types.ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    renewed: bool,
+) -> None:
+    """No report names a failed test then, and the end of the output is all that CI shows."""
+    log = tmp_path / "faults.log"
+    log.write_text(OLD * 9)
+    work = f"open({str(log)!r}, {'w' if renewed else 'a'!r}).write({LOGGED!r}); raise SystemExit(2)"
+    later = f"open({str(log)!r}, 'a').write({OLD.replace('an earlier run', 'the cleaning up')!r})"
+    step = run.Step(
+        "molecule faults",
+        [sys.executable, "-c", work],
+        junit="molecule/faults.xml",
+        after_failure=(sys.executable, "-c", later),
+        log=log,
+    )
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    monkeypatch.setattr(run, "molecule", lambda _one: [step])
+    monkeypatch.setattr(sys, "argv", ["run.py", "molecule"])
+    assert run.main() == 1
+    last = capfd.readouterr().out.split("seconds\n")[-1].splitlines()
+    assert [line for line in last if line.startswith("failed: ")] == [
+        "failed: molecule faults: [ERROR]: Task failed: Action failed: 23 passed, 1 failed. First: a/b"
+    ]
+
+
+def test_a_step_without_report_or_log_tells_its_exit_status(
+    run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    monkeypatch.setattr(run, "lint", lambda: [run.Step("ruff check", [sys.executable, "-c", "raise SystemExit(7)"])])
+    monkeypatch.setattr(sys, "argv", ["run.py", "lint"])
+    assert run.main() == 1
+    assert "failed: ruff check: exit status 7" in capfd.readouterr().out.splitlines()
+
+
 def test_many_failures_leave_the_counts_in_sight(
     run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
