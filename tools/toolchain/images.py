@@ -165,6 +165,7 @@ def _ensure_built(request: ImageRequest, base: str, docker: Docker, steps: Steps
         with steps.step("image_build", f"Image {reference}: building it"), build_context(request, steps) as context:
             docker.run(
                 "build",
+                "--force-rm",  # a step that fails leaves no container, which would bear no label of ours
                 "--network=host",
                 f"--file={context / request.dockerfile.relative_to(request.context)}",
                 f"--tag={reference}",

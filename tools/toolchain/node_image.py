@@ -177,6 +177,7 @@ def docker_build(docker: Docker, context: Path, reference: str, *, steps: Steps,
     """Build a Dockerfile of ours on the local Debian base, labelled as ours."""
     docker.run(
         "build",
+        "--force-rm",  # a step that fails leaves no container, which would bear no label of ours
         "--network=host",
         f"--build-arg=BASE_IMAGE={DEBIAN_IMAGE}",
         *proxy_arguments(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import http.server
 import json
 import re
+import subprocess
 import threading
 
 import pytest
@@ -183,3 +184,19 @@ def test_a_server_below_the_floor(cluster):
         )
     finally:
         server.shutdown()
+
+
+def test_an_image_whose_build_fails(tmp_path):
+    """One sentence, and no container: a builder's own bears no label of ours, so `make clean` would not see it."""
+    (tmp_path / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo the-step-that-fails && false\n")
+    spec = {"cluster": "", "images": [{"name": "bad-image", "context": str(tmp_path)}]}
+    # By the step's own command, since another build may run beside this one.
+    left = ["docker", "ps", "--all", "--no-trunc", "--format", "{{.Command}}"]
+    done = subprocess.run(
+        [ROOT / "tools" / "toolbox", "images", json.dumps(spec)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    sentence = done.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(r"toolbox: Building the image bad-image:\w+ failed: .*", sentence), done.stderr[-2000:]
+    assert "the-step-that-fails" in done.stderr
+    assert "the-step-that-fails" not in subprocess.run(left, check=True, capture_output=True, text=True).stdout
