@@ -55,7 +55,7 @@ sanity: venv ## ansible-test sanity
 	@$(RUN) sanity
 
 .PHONY: molecule
-molecule: venv ## All scenarios on one kind cluster, or one: make molecule S=site
+molecule: venv ## All scenarios on two kind clusters, or one scenario: make molecule S=site
 	@$(RUN) molecule $(if $(S),--scenario $(S))
 
 .PHONY: bench

@@ -4,8 +4,8 @@
 """Runs the stages of `make test` and ends with one line of counts.
 
 Each step's output is shown as it comes. A failing step does not stop the others: one run shows all that is broken.
-Stages that need no cluster run beside molecule, which mostly waits for one: a step of theirs is shown as a whole, after
-the scenario during which it ended.
+Stages that need no cluster run beside molecule, and after them scenarios on a second cluster: what ran beside is shown
+as a whole, after the scenario during which it ended.
 Counts come from the JUnit files that pytest, molecule's verifier and ansible-test write; a step without such a file
 counts as one check. Exit status 1 when anything failed, or when a stage ran no test at all.
 """
@@ -13,6 +13,7 @@ counts as one check. Exit status 1 when anything failed, or when a stage ran no 
 from __future__ import annotations
 
 import argparse
+import collections
 import os
 import queue
 import shutil
@@ -28,6 +29,8 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 JUNIT = ROOT / ".ansible" / "junit"
 MAX_SHOWN = 20  # failed tests named below the table
+FIRST, SECOND = "", "-2"  # lanes: clusters that scenarios run on side by side, see molecule/inventory.yml
+ROOM_BYTES = 12 << 30  # memory of a machine for two clusters, of which each takes about 3 GiB with a scenario on it
 MAX_REASONS = 3  # errors named where a scenario failed outside of its tests
 HACKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("hack/*.py"))
 
@@ -166,34 +169,56 @@ def sanity() -> list[Step]:
     return [Step("sanity", ["hack/sanity", str(JUNIT / "sanity")], junit="sanity/*.xml")]
 
 
-def molecule(scenario: str | None) -> list[Step]:
-    """One scenario by itself; or all of them, a step each, on one kind cluster that the first step makes."""
-    # The folder name carries meaning for molecule: without the glob it warns at every call.
-    env = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "MOLECULE_EPHEMERAL_DIRECTORY": str(ROOT / ".ansible/molecule")}
+def scenarios() -> list[str]:
+    """Names of molecule's scenarios; `default` is no scenario but their cluster."""
+    return sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml") if path.parent.name != "default")
+
+
+def molecule(verb: str, name: str = "", *, lane: str = FIRST, alone: bool = False) -> Step:
+    """`test` of a scenario, or `create` and `destroy` of the cluster that the scenarios of a lane share.
+
+    Unlike one `molecule test --all`, a scenario that fails leaves the cluster to the next one. `alone` makes a cluster
+    for this one.
+    """
+    state = ROOT / ".ansible" / f"molecule{lane}"
     (JUNIT / "molecule").mkdir(parents=True, exist_ok=True)
-
-    def test(name: str, *more: str) -> Step:
-        return Step(
-            f"molecule {name}",
-            ["molecule", "test", "--scenario-name", name, *more],
-            env=env,
-            junit=f"molecule/{name}.xml",
-            # Molecule stops where a scenario fails: what it left would fail the next ones, too.
-            after_failure=("molecule", "cleanup", "--scenario-name", name) if more else (),
-            log=log(name),
-        )
-
-    def log(name: str) -> Path:
-        return ROOT / ".ansible" / "molecule" / "log" / f"{name}.log"
-
-    if scenario:
-        return [test(scenario)]
-    names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml") if path.parent.name != "default")
-    create, destroy = (
-        Step(f"molecule {verb}", ["molecule", verb], env=env, log=log("default")) for verb in ("create", "destroy")
+    chosen = ["--scenario-name", name] if name else []
+    return Step(
+        f"molecule {name or verb + lane}",
+        ["molecule", verb, *chosen, *([] if alone or not name else ["--destroy=never"])],
+        # The folder name carries meaning for molecule: without the glob it warns at every call.
+        env={
+            "MOLECULE_GLOB": "molecule/*/molecule.yml",
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(state),
+            "PLATFORM_TEST_LANE": lane,
+        },
+        junit=f"molecule/{name}.xml" if name else "",
+        # Molecule stops where a scenario fails: what it left would fail the next ones, too.
+        after_failure=("molecule", "cleanup", *chosen) if name and not alone else (),
+        log=state / "log" / f"{name or 'default'}.log",
     )
-    # Unlike one `molecule test --all`, a scenario that fails leaves the cluster to the next one.
-    return [create, *(test(name, "--destroy=never") for name in names), destroy]
+
+
+def run_lane(lane: str, take: t.Callable[[], str], *, beside: bool) -> t.Iterator[Result]:
+    """Scenarios on a cluster of their own, until `take` raises IndexError."""
+    created = run_step("molecule", molecule("create", lane=lane), beside=beside)
+    yield created
+    # Without a cluster of its own a second lane leaves the scenarios to the first.
+    while lane == FIRST or not created.counts.failed:
+        try:
+            name = take()
+        except IndexError:
+            break
+        yield run_step("molecule", molecule("test", name, lane=lane), beside=beside)
+    yield run_step("molecule", molecule("destroy", lane=lane), beside=beside)
+
+
+def has_room() -> bool:
+    """Whether the machine is one for two clusters; where it does not say, it is not."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >= ROOM_BYTES
+    except (OSError, ValueError):
+        return False
 
 
 def tool(name: str) -> str:
@@ -252,10 +277,11 @@ def run_step(stage: str, step: Step, *, beside: bool) -> Result:
     return Result(stage, step, counts, seconds, [title, *lines] if beside else lines, failures)
 
 
-def run_stage(stage: str, scenario: str | None, *, beside: bool) -> t.Iterator[Result]:
+def run_stage(stage: str, *, beside: bool) -> t.Iterator[Result]:
     """The stage's steps, one after the other."""
+    makers: dict[str, t.Callable[[], list[Step]]] = {"lint": lint, "unit": unit, "charts": charts, "sanity": sanity}
     try:
-        steps = steps_of(stage, scenario)
+        steps = makers[stage]()
     except subprocess.CalledProcessError as exc:
         # What went wrong stands above: a tool of the stage could not be built.
         reason = "a tool of the stage could not be built"
@@ -266,36 +292,51 @@ def run_stage(stage: str, scenario: str | None, *, beside: bool) -> t.Iterator[R
 
 
 def run_all(stages: list[str], scenario: str | None) -> t.Iterator[Result]:
-    """Every stage's results: those of molecule as they come, with those that came beside it in between."""
-    if "molecule" not in stages or len(stages) == 1:
+    """Every stage's results: those of the first cluster's scenarios as they come, with the others in between.
+
+    Beside the first cluster run the other stages, and after them scenarios on a second cluster: two at a time, since
+    a scenario is mostly one Ansible process, which takes one core.
+    """
+    if scenario or "molecule" not in stages:
         for stage in stages:
-            yield from run_stage(stage, scenario, beside=False)
+            if stage == "molecule":
+                yield run_step(stage, molecule("test", scenario or "", alone=True), beside=False)
+            else:
+                yield from run_stage(stage, beside=False)
         return
-    ended: queue.SimpleQueue[Result] = queue.SimpleQueue()
+    waiting = collections.deque(scenarios())
+    ended: queue.SimpleQueue[Result | None] = queue.SimpleQueue()  # None is the last
 
     def others() -> None:
-        for stage in stages:
-            if stage != "molecule":
-                for result in run_stage(stage, None, beside=True):
+        try:
+            for stage in stages:
+                for result in run_stage(stage, beside=True) if stage != "molecule" else ():
                     ended.put(result)
+            # From the end of the list: the lanes meet in the middle.
+            if len(waiting) > 1 and has_room():
+                for result in run_lane(SECOND, waiting.pop, beside=True):
+                    ended.put(result)
+        finally:
+            ended.put(None)
 
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        work = beside.submit(others)
-        for result in run_stage("molecule", scenario, beside=False):
+    all_ended = False
+
+    def so_far(*, wait: bool) -> t.Iterator[Result]:
+        nonlocal all_ended
+        while not all_ended and (wait or not ended.empty()):
+            result = ended.get()
+            if result is None:
+                all_ended = True
+            else:
+                yield result
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        beside = pool.submit(others)
+        for result in run_lane(FIRST, waiting.popleft, beside=False):
             yield result
-            while not ended.empty():
-                yield ended.get()
-    while not ended.empty():
-        yield ended.get()
-    work.result()  # raises what ended the thread
-
-
-def steps_of(stage: str, scenario: str | None) -> list[Step]:
-    """The steps of a stage by name."""
-    if stage == "molecule":
-        return molecule(scenario)
-    makers: dict[str, t.Callable[[], list[Step]]] = {"lint": lint, "unit": unit, "charts": charts, "sanity": sanity}
-    return makers[stage]()
+            yield from so_far(wait=False)
+        yield from so_far(wait=True)
+        beside.result()  # raises what ended the thread
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-STATE = ROOT / ".ansible" / "molecule"
+STATE = ROOT / ".ansible" / f"molecule{os.environ.get('PLATFORM_TEST_LANE', '')}"
 
 Json = dict[str, Any]
 

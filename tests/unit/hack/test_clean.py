@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -52,7 +53,7 @@ def checkout(tmp_path):
     (tmp_path / "bin" / "nodes").write_text(
         f"1 orch-demo-{key} orch-demo-{key}-control-plane\n2 orch-test-{key} orch-test-{key}-control-plane\n"
         "3 orch-demo-00000000 orch-demo-00000000-control-plane\n4 kind kind-control-plane\n"
-        f"5 mine-{key} mine-{key}-control-plane\n",
+        f"5 mine-{key} mine-{key}-control-plane\n7 orch-test-2-b-{key} orch-test-2-b-{key}-control-plane\n",
         encoding="utf-8",
     )
     (tmp_path / "bin" / "containers").write_text("6 builder \n3 orch-demo-00000000-control-plane orch-demo-00000000\n")
@@ -77,7 +78,19 @@ def test_only_clusters_of_this_checkout_go(checkout):
     """The name carries the checkout's key; a foreign prefix or another key is somebody else's."""
     assert clean(checkout).returncode == 0
     removed = [call.split()[-1] for call in calls(checkout) if call.startswith("rm ")]
-    assert removed == ["1", "2", "6"]
+    assert removed == ["1", "2", "7", "6"]
+
+
+@pytest.mark.parametrize("file", ["molecule/inventory.yml", "playbooks/vars/demo.yml"])
+def test_every_cluster_of_ours_is_one_that_it_knows(file):
+    """The second cluster of scenario clusters was none: its suffix came after the key."""
+    names = re.findall(
+        r"^ *\w*cluster_name: (.*)$", (SCRIPT.parents[1] / file).read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert names
+    for name in names:
+        assert re.match(r'"orch-', name), name
+        assert re.search(r"""-\{\{ (__checkout_key|\(platform_root \| hash\('sha1'\)\)\[:8\]) \}\}"$""", name), name
 
 
 def test_images_go_without_force_and_those_in_use_stay(checkout):
@@ -99,9 +112,9 @@ def test_state_goes_and_the_committed_link_stays(checkout):
 
 
 def test_each_removal_is_one_line(checkout):
-    """Files, two clusters, one container, two images, and the one that stayed."""
+    """Files, three clusters, one container, two images, and the one that stayed."""
     lines = clean(checkout).stdout.splitlines()
-    assert len(lines) == len(set(lines)) == 11
+    assert len(lines) == len(set(lines)) == 12
     assert all(line.startswith(("removed ", "kept ")) for line in lines)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import threading
 import types
 from pathlib import Path
 
@@ -31,6 +32,30 @@ def run(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     monkeypatch.setitem(sys.modules, "hack_run", module)
     spec.loader.exec_module(module)
     return module
+
+
+def play(
+    monkeypatch: pytest.MonkeyPatch, run: types.ModuleType, steps: dict, *, create: tuple = (), room: bool = True
+) -> list:
+    """Scenarios by name, the other verbs do nothing; lanes named in `create` get no cluster. Returns (verb, name, lane)."""
+    asked: list[tuple[str, str, str]] = []
+    second = threading.Event()
+
+    def molecule(verb: str, name: str = "", *, lane: str = "", alone: bool = False) -> object:
+        asked.append((verb, name, lane))
+        if lane:
+            second.set()
+        if name:
+            # Else a fast first lane could be done before the second has begun.
+            assert lane or not create or second.wait(30)
+            return steps[name]
+        status = int(verb == "create" and lane in create)
+        return run.Step(f"molecule {verb}{lane}", [sys.executable, "-c", f"raise SystemExit({status})"])
+
+    monkeypatch.setattr(run, "molecule", molecule)
+    monkeypatch.setattr(run, "scenarios", lambda: sorted(steps))
+    monkeypatch.setattr(run, "has_room", lambda: room)
+    return asked
 
 
 def test_counts_and_failures_come_from_the_same_report(run: types.ModuleType, tmp_path: Path) -> None:
@@ -75,9 +100,13 @@ def test_every_scenario_on_the_shared_cluster_is_cleared_up(
     run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "JUNIT", tmp_path)
-    _create, *scenarios, _destroy = run.molecule(None)
-    assert {step.after_failure[:2] for step in scenarios} == {("molecule", "cleanup")}
-    assert {step.after_failure[-1] for step in scenarios} == {step.name.split()[1] for step in scenarios}
+    assert "site" in run.scenarios()
+    assert "default" not in run.scenarios()
+    step = run.molecule("test", "site")
+    assert step.after_failure == ("molecule", "cleanup", "--scenario-name", "site")
+    assert "--destroy=never" in step.argv
+    alone = run.molecule("test", "site", alone=True)
+    assert (alone.after_failure, "--destroy=never" in alone.argv) == ((), False)
 
 
 OLD = "2026-11-28 10:13:00,001 p=1 u=root n=ansible ERROR| [ERROR]: Task failed: of an earlier run\n"
@@ -108,7 +137,7 @@ def test_a_scenario_that_fails_before_its_tests_says_why(
         log=log,
     )
     monkeypatch.setattr(run, "JUNIT", tmp_path)
-    monkeypatch.setattr(run, "molecule", lambda _one: [step])
+    play(monkeypatch, run, {"faults": step})
     monkeypatch.setattr(sys, "argv", ["run.py", "molecule"])
     assert run.main() == 1
     last = capfd.readouterr().out.split("seconds\n")[-1].splitlines()
@@ -155,14 +184,14 @@ print("the scenario went on")
     writes = f"import pathlib; pathlib.Path({str(sign)!r}).touch(); print('one'); print('two'); raise SystemExit(1)"
     monkeypatch.setattr(run, "JUNIT", tmp_path)
     monkeypatch.setattr(run, "lint", lambda: [run.Step("lint", [sys.executable, "-c", writes])])
-    monkeypatch.setattr(run, "molecule", lambda _one: [run.Step("molecule site", [sys.executable, "-c", waits])])
+    play(monkeypatch, run, {"site": run.Step("molecule site", [sys.executable, "-c", waits])})
     monkeypatch.setattr(sys, "argv", ["run.py", "lint", "molecule"])
     assert run.main() == 1
     shown = capfd.readouterr().out
     assert "──── lint ────\none\ntwo\n──── lint: 0 passed, 1 failed" in shown
     assert "the scenario went on" in shown
     assert [line.split()[1] for line in shown.split("seconds\n")[-1].splitlines()[:2]] == ["lint", "molecule"]
-    assert shown.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
+    assert shown.splitlines()[-1] == "3 passed, 1 failed, 0 skipped"
 
 
 def test_a_tool_that_cannot_be_built_fails_its_stage_alone(
@@ -173,9 +202,75 @@ def test_a_tool_that_cannot_be_built_fails_its_stage_alone(
 
     monkeypatch.setattr(run, "JUNIT", tmp_path)
     monkeypatch.setattr(run, "charts", unbuilt)
-    monkeypatch.setattr(run, "molecule", lambda _one: [run.Step("molecule site", [sys.executable, "-c", ""])])
+    play(monkeypatch, run, {"site": run.Step("molecule site", [sys.executable, "-c", ""])})
     monkeypatch.setattr(sys, "argv", ["run.py", "charts", "molecule"])
     assert run.main() == 1
     last = capsys.readouterr().out
     assert "tools (3)" in last
-    assert last.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
+    assert last.splitlines()[-1] == "3 passed, 1 failed, 0 skipped"
+
+
+def meeting(run: types.ModuleType, tmp_path: Path, name: str, other: str) -> object:
+    """A scenario that ends only once the other one has begun."""
+    program = f"""
+import pathlib, time
+pathlib.Path({str(tmp_path / name)!r}).touch()
+while not pathlib.Path({str(tmp_path / other)!r}).exists(): time.sleep(0.01)
+print("{name} has met {other}")
+"""
+    return run.Step(f"molecule {name}", [sys.executable, "-c", program])
+
+
+def test_scenarios_run_on_two_clusters_at_once(
+    run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """After the stages without a cluster; each scenario on one of them, and each cluster goes."""
+    steps = {name: meeting(run, tmp_path, name, other) for name, other in (("a", "d"), ("d", "a"))}
+    steps |= {name: run.Step(f"molecule {name}", [sys.executable, "-c", ""]) for name in "bc"}
+    asked = play(monkeypatch, run, steps)
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    monkeypatch.setattr(run, "lint", lambda: [run.Step("lint", [sys.executable, "-c", ""])])
+    monkeypatch.setattr(sys, "argv", ["run.py", "lint", "molecule"])
+    assert run.main() == 0
+    shown = capfd.readouterr().out
+    assert "a has met d" in shown
+    assert "d has met a" in shown
+    assert shown.splitlines()[-1] == "9 passed, 0 failed, 0 skipped"
+    tested = [(name, lane) for verb, name, lane in asked if verb == "test"]
+    assert sorted(name for name, _lane in tested) == list("abcd")
+    assert {("a", run.FIRST), ("d", run.SECOND)} <= set(tested)
+    for lane in (run.FIRST, run.SECOND):
+        verbs = [verb for verb, _name, its in asked if its == lane]
+        assert (verbs[0], verbs[-1]) == ("create", "destroy")
+
+
+@pytest.mark.parametrize(
+    ("create", "room", "clusters"), [(("-2",), True, {"", "-2"}), ((), False, {""})], ids=["no cluster", "no room"]
+)
+def test_one_cluster_is_enough(
+    run: types.ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    create: tuple,
+    room: bool,
+    clusters: set,
+) -> None:
+    """Every scenario runs on the first where there is no second; one that could not be made is a failure of its own."""
+    steps = {name: run.Step(f"molecule {name}", [sys.executable, "-c", ""]) for name in "abc"}
+    asked = play(monkeypatch, run, steps, create=create, room=room)
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run.py", "molecule"])
+    assert run.main() == len(create)
+    assert sorted((name, lane) for verb, name, lane in asked if verb == "test") == [(name, "") for name in "abc"]
+    assert {lane for _verb, _name, lane in asked} == clusters
+    assert f", {len(create)} failed" in capfd.readouterr().out.splitlines()[-1]
+
+
+def test_lanes_share_nothing(run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither molecule's state nor the log; the environment names the lane to inventory and tests."""
+    monkeypatch.setattr(run, "JUNIT", tmp_path)
+    one, two = (run.molecule("test", "site", lane=lane) for lane in (run.FIRST, run.SECOND))
+    assert one.env["MOLECULE_EPHEMERAL_DIRECTORY"] != two.env["MOLECULE_EPHEMERAL_DIRECTORY"]
+    assert one.log != two.log
+    assert (one.env["PLATFORM_TEST_LANE"], two.env["PLATFORM_TEST_LANE"]) == ("", "-2")
