@@ -19,6 +19,7 @@ import queue
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import types
 import typing as t
@@ -307,11 +308,15 @@ def run_all(stages: list[str], scenario: str | None) -> t.Iterator[Result]:
     waiting = collections.deque(scenarios())
     ended: queue.SimpleQueue[Result | None] = queue.SimpleQueue()  # None is the last
 
+    stop = threading.Event()
+
     def others() -> None:
         try:
             for stage in stages:
                 for result in run_stage(stage, beside=True) if stage != "molecule" else ():
                     ended.put(result)
+                    if stop.is_set():
+                        return
             # From the end of the list: the lanes meet in the middle.
             if len(waiting) > 1 and has_room():
                 for result in run_lane(SECOND, waiting.pop, beside=True):
@@ -332,10 +337,16 @@ def run_all(stages: list[str], scenario: str | None) -> t.Iterator[Result]:
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         beside = pool.submit(others)
-        for result in run_lane(FIRST, waiting.popleft, beside=False):
-            yield result
-            yield from so_far(wait=False)
-        yield from so_far(wait=True)
+        try:
+            for result in run_lane(FIRST, waiting.popleft, beside=False):
+                yield result
+                yield from so_far(wait=False)
+            yield from so_far(wait=True)
+        except BaseException:
+            # Interrupted: nothing more begins beside, and the second cluster goes.
+            stop.set()
+            waiting.clear()
+            raise
         beside.result()  # raises what ended the thread
 
 

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import collections
 import importlib.util
 import subprocess
 import sys
 import threading
 import types
+import typing
 from pathlib import Path
 
 import pytest
@@ -265,6 +267,35 @@ def test_one_cluster_is_enough(
     assert sorted((name, lane) for verb, name, lane in asked if verb == "test") == [(name, "") for name in "abc"]
     assert {lane for _verb, _name, lane in asked} == clusters
     assert f", {len(create)} failed" in capfd.readouterr().out.splitlines()[-1]
+
+
+def test_an_interrupt_ends_both_lanes(run: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scenario that runs beside ends by the same signal; no other begins, and the second cluster goes."""
+    asked = play(monkeypatch, run, {name: run.Step(f"molecule {name}", []) for name in "abcd"})
+    running, interrupted = threading.Event(), threading.Event()
+
+    class Waiting(collections.deque):
+        """Scenarios that nobody has taken; once they are cleared the signal has arrived everywhere."""
+
+        def clear(self) -> None:
+            super().clear()
+            interrupted.set()
+
+    def run_step(stage: str, step: typing.Any, *, beside: bool) -> object:
+        if step.name == "molecule a":
+            assert running.wait(30)
+            raise KeyboardInterrupt
+        if step.name == "molecule d":
+            running.set()
+            assert interrupted.wait(30)
+        return run.Result(stage, step, run.Counts(1), 0, [], [])
+
+    monkeypatch.setattr(run, "collections", types.SimpleNamespace(deque=Waiting))
+    monkeypatch.setattr(run, "run_step", run_step)
+    with pytest.raises(KeyboardInterrupt):
+        list(run.run_all(["molecule"], None))
+    assert [name for verb, name, lane in asked if verb == "test" and lane == run.SECOND] == ["d"]
+    assert ("destroy", "", run.SECOND) in asked
 
 
 def test_lanes_share_nothing(run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
