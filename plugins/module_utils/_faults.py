@@ -10,6 +10,7 @@ An observation is decided from what the API server and the fake Discord said, ne
 from __future__ import annotations
 
 import functools
+import itertools
 import types
 import typing as t
 from collections import Counter
@@ -89,13 +90,20 @@ def _lines(seen: Observation, *, again: int | None = 0) -> str | None:
     lost = [line for line in wrote if line not in arrived]
     if lost:
         return f"{len(lost)} of {len(wrote)} lines never arrived: {', '.join(lost)}"
-    twice = {line: count for line, count in Counter(arrived).items() if count > 1}
-    of = {next(number for number, message in enumerate(messages) if line in message) for line in twice}
-    if again is not None and (len(of) > again or max(twice.values(), default=0) > again + 1):
-        most = f"those of {again} message at most may, and once" if again else "none may"
-        return f"{len(twice)} lines, of {len(of)} messages, arrived again; {most}: {', '.join(twice)}"
     firsts = [line for line in dict.fromkeys(arrived) if line in wrote]
-    return f"the lines arrived in another order: {', '.join(firsts)}" if firsts != wrote else None
+    turned = f"the lines arrived in another order: {', '.join(firsts)}" if firsts != wrote else None
+    return _first(None if again is None else _repeats(messages, again), turned)
+
+
+def _repeats(messages: Sequence[Sequence[str]], allowed: int) -> str | None:
+    """Lines that arrived again, by the message that brought them first."""
+    counts = {line: count for line, count in Counter(itertools.chain(*messages)).items() if count > 1}
+    repeated = {next(number for number, message in enumerate(messages) if line in message) for line in counts}
+    if len(repeated) > allowed:
+        which = ", ".join(counts)
+        return f"{len(counts)} lines arrived again (messages repeated: {len(repeated)}, allowed: {allowed}): {which}"
+    often = [line for line, count in counts.items() if count > allowed + 1]
+    return f"{len(often)} lines arrived more than {allowed + 1} times: {', '.join(often)}" if often else None
 
 
 def _restarted(seen: Observation) -> str | None:
