@@ -54,6 +54,8 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 WRITER = "orchestrator.platform-restore"  # field manager of what was not applied by this collection before
 WAIT_S = 120.0  # for a CRD to be served, for a deleted object or a stopped controller to be gone
 PACE_S = 0.25
+HELD = "orchestrator.platform/held-replicas"  # annotation: how many a stopped controller had
+_STARTED = "stopped by a restore that did not end: started again"
 _CONTROLLERS = f"app.kubernetes.io/component=controller,app.kubernetes.io/part-of={PART_OF}"
 
 Key = tuple[str, str, str]
@@ -77,6 +79,16 @@ class Row(t.NamedTuple):
     name: str
     outcome: str  # created, replaced, unchanged, kept
     message: str = ""
+
+
+class Controller(t.NamedTuple):
+    """A Deployment that works on runs."""
+
+    path: str
+    namespace: str
+    name: str
+    replicas: int  # that it had before
+    marked: bool  # by a restore that stopped it and did not live to start it again
 
 
 class Restorer:
@@ -106,17 +118,25 @@ class Restorer:
         if refused:
             shown = "; ".join(refused[:10]) + (f"; and {len(refused) - 10} more" if len(refused) > 10 else "")
             raise PlatformError(f"The cluster would not take the backup: {shown}. Nothing was written.")
-        if self._options.dry_run or all(row.outcome in ("unchanged", "kept") for row in plan):
-            return plan
-        held = self._hold_controllers(plan)
+        made = {row.namespace for row in plan if row.kind in RUN_KINDS and row.outcome == "created"}
+        controllers = self._controllers(made)
+        left = [one for one in controllers if one.marked]
+        started = [Row("Deployment", one.namespace, one.name, "replaced", _STARTED) for one in left]
+        if self._options.dry_run:
+            return [*plan, *started]
+        if all(row.outcome in ("unchanged", "kept") for row in plan):
+            self._let_go(left)
+            return [*plan, *started]
+        held = [one for one in controllers if one.namespace in made]
         try:
+            self._hold(held, made)
             rows: list[Row] = []
             for group in in_order(self._saved):
                 rows += self._cluster.each(self._brought, group)
                 self._await_kinds(group)
         finally:
-            self._let_go(held)
-        return rows
+            self._let_go(dict.fromkeys([*held, *left]))
+        return [*rows, *started]
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -307,27 +327,45 @@ class Restorer:
 
     # -- controllers ----------------------------------------------------------------------------------------------
 
-    def _hold_controllers(self, plan: list[Row]) -> list[tuple[str, int]]:
-        """Stop controllers where runs come back: between a run and its status they would start finished work again."""
-        spaces = {row.namespace for row in plan if row.kind in RUN_KINDS and row.outcome == "created"}
-        held: list[tuple[str, int]] = []
+    def _controllers(self, made: set[str]) -> list[Controller]:
+        """Controllers beside the runs of the backup, those that a restore has stopped among them.
+
+        Where no run is `made` they need not be seen: whoever may not list Deployments restores all the same.
+        """
+        spaces = {one.namespace for one in self._saved if one.place.kind in RUN_KINDS}
+        found = []
         for namespace in sorted(spaces & self._spaces):
             path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
-            for found in self._cluster.items(path, labelSelector=_CONTROLLERS)[0]:
-                replicas = int(dig(found, "spec", "replicas") or 0)
+            try:
+                items, _version = self._cluster.items(path, labelSelector=_CONTROLLERS)
+            except ApiError as exc:
+                if exc.status != 403 or namespace in made:
+                    raise
+                continue
+            for item in items:
+                name, mark = item["metadata"]["name"], str(dig(item, "metadata", "annotations", HELD) or "")
+                replicas = int(dig(item, "spec", "replicas") or (mark if mark.isdecimal() else 0))
                 if replicas:
-                    one = f"{path}/{found['metadata']['name']}"
-                    held.append((one, replicas))
-                    self._cluster.merge(one, {"spec": {"replicas": 0}})
+                    found.append(Controller(f"{path}/{name}", namespace, name, replicas, bool(mark)))
+        return found
+
+    def _hold(self, controllers: list[Controller], made: set[str]) -> None:
+        """Stop controllers where runs come back: between a run and its status they would start finished work again."""
+        for one in controllers:
+            self._cluster.merge(one.path, _scaled(0, mark=str(one.replicas)))
+        for namespace in sorted(made & self._spaces):
             self._until(functools.partial(self._no_controller, namespace), "a controller still runs")
-        return held
 
     def _no_controller(self, namespace: str) -> bool:
         return not self._cluster.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=_CONTROLLERS)[0]
 
-    def _let_go(self, held: list[tuple[str, int]]) -> None:
-        for path, replicas in held:
-            self._cluster.merge(path, {"spec": {"replicas": replicas}})
+    def _let_go(self, controllers: t.Iterable[Controller]) -> None:
+        for one in controllers:
+            self._cluster.merge(one.path, _scaled(one.replicas, mark=None))
+
+
+def _scaled(replicas: int, *, mark: str | None) -> Obj:
+    return {"metadata": {"annotations": {HELD: mark}}, "spec": {"replicas": replicas}}
 
 
 def _where(one: Saved | Row) -> str:

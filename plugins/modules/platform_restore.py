@@ -19,7 +19,8 @@ description:
   - An archive that is damaged, cut short, changed, of a later format, or that holds anything outside of its folder is
     refused before the cluster is asked anything.
   - Runs come back with their status, so that finished ones are not started again. Where a controller of the chart runs
-    in a namespace that gets runs, it is stopped meanwhile.
+    in a namespace that gets runs, it is stopped meanwhile. One that is stopped still, since the restore was killed, is
+    started by the next restore.
   - Objects of a Helm release are left to Helm. For each release the module says what Helm has to do (V(install),
     V(upgrade), V(repair) or V(unchanged)), and on request lays out the release's own chart and values. Helm's record is
     not written by hand, since the chart is what knows the namespace.

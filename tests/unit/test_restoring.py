@@ -13,10 +13,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils import _restoring
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup import BY_KIND, Scope, chosen
 from ansible_collections.orchestrator.platform.plugins.module_utils._backup_files import Backup, Release
-from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
-from ansible_collections.orchestrator.platform.plugins.module_utils._restoring import Options, Restorer, lay_out
+from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError, PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._restoring import HELD, Options, Restorer, lay_out
 
 SPACE = "orchestrator"
 RUN = {"metadata": {"name": "run", "namespace": SPACE}, "spec": {"taskId": 1}, "status": {"phase": "Succeeded"}}
@@ -79,7 +80,11 @@ class Api:
 
     def merge(self, path, body):
         self._note(f"merge {body['spec']}", path, dry_run=False)
-        self.store[path]["spec"] |= body["spec"]
+        there = self.store[path]
+        there["spec"] |= body["spec"]
+        marks = there["metadata"].setdefault("annotations", {})
+        marks |= body["metadata"]["annotations"]
+        there["metadata"]["annotations"] = {key: value for key, value in marks.items() if value is not None}
 
 
 def backup(**objects: list[dict]) -> Backup:
@@ -92,10 +97,15 @@ def restored(api: Api, saved: Backup, **options) -> dict[str, str]:
     return {f"{row.kind} {row.name}": row.outcome for row in rows}
 
 
+def controller(replicas: int, mark: str = "") -> dict:
+    """A Deployment of the orchestrator; with `mark` one that a restore has stopped."""
+    meta = {"name": "orchestrator", "namespace": SPACE, "annotations": {"other": "x", **({HELD: mark} if mark else {})}}
+    return {"metadata": meta, "spec": {"replicas": replicas}}
+
+
 def test_a_controller_is_held_while_runs_come_back():
     """Between a run and its status a controller would take finished work for new (OR-A23, OR-360)."""
-    deployment = {"metadata": {"name": "orchestrator", "namespace": SPACE}, "spec": {"replicas": 1}}
-    api = Api(Deployment=[deployment])
+    api = Api(Deployment=[controller(1)])
     assert restored(api, backup(CodeRun=[RUN])) == {"CodeRun run": "created"}
     assert api.writes == [
         "merge {'replicas': 0} deployments/orchestrator",
@@ -106,10 +116,64 @@ def test_a_controller_is_held_while_runs_come_back():
     assert api.store[f"{PATHS['CodeRun']}/run"]["status"] == {"phase": "Succeeded"}
 
 
+@pytest.mark.parametrize("cut", ["at the runs", "at the end"])
+def test_a_controller_that_a_killed_restore_stopped_is_started_again(cut):
+    """Whether runs are still missing or all are there: an interrupted restore can be run again (issue 6.6)."""
+    there = {"CodeRun": [RUN]} if cut == "at the end" else {}
+    api = Api(Deployment=[controller(0, "2")], **there)
+    run = "unchanged" if there else "created"
+    assert restored(api, backup(CodeRun=[RUN]), dry_run=True)["Deployment orchestrator"] == "replaced"
+    assert api.writes == []
+    assert restored(api, backup(CodeRun=[RUN])) == {"CodeRun run": run, "Deployment orchestrator": "replaced"}
+    stopped = [] if there else ["merge {'replicas': 0} deployments/orchestrator"]
+    made = [] if there else ["create coderuns", "replace coderuns/run/status"]
+    assert api.writes == [*stopped, *made, "merge {'replicas': 2} deployments/orchestrator"]
+    assert api.store[f"{PATHS['Deployment']}/orchestrator"]["metadata"]["annotations"] == {"other": "x"}
+    api.writes.clear()
+    assert restored(api, backup(CodeRun=[RUN])) == {"CodeRun run": "unchanged"}
+    assert api.writes == []
+
+
+def test_a_controller_that_does_not_stop_is_started_again(monkeypatch):
+    """Nothing half done: the restore ends before the first object, and the controller has what it had."""
+    monkeypatch.setattr(_restoring, "WAIT_S", 0.0)
+    monkeypatch.setattr(_restoring, "PACE_S", 0.01)
+    api = Api(Deployment=[controller(1)])
+    api.store[f"/api/v1/namespaces/{SPACE}/pods/orchestrator-1"] = {"metadata": {"name": "orchestrator-1"}}
+    with pytest.raises(ClusterError, match="a controller still runs"):
+        restored(api, backup(CodeRun=[RUN]))
+    assert api.writes == [f"merge {{'replicas': {count}}} deployments/orchestrator" for count in (0, 1)]
+
+
+@pytest.mark.parametrize(("replicas", "mark"), [(0, ""), (0, "many")])
+def test_a_controller_that_somebody_else_stopped_stays_so(replicas, mark):
+    api = Api(Deployment=[controller(replicas, mark)])
+    assert restored(api, backup(CodeRun=[RUN])) == {"CodeRun run": "created"}
+    assert api.writes == ["create coderuns", "replace coderuns/run/status"]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_who_may_not_see_controllers_restores_where_no_run_comes_back(monkeypatch, made):
+    """Else finished work could begin again; so that is refused before the first object."""
+    api = Api(**({} if made else {"CodeRun": [RUN]}))
+
+    def items(path, **_params):
+        if path.endswith("/deployments"):
+            raise ApiError(403, "may not list deployments", {})
+        return Api.items(api, path)
+
+    monkeypatch.setattr(api, "items", items)
+    if made:
+        with pytest.raises(ApiError, match="may not list deployments"):
+            restored(api, backup(CodeRun=[RUN], ConfigMap=[SETTINGS]))
+        assert api.writes == []
+    else:
+        assert restored(api, backup(CodeRun=[RUN], ConfigMap=[SETTINGS]))["ConfigMap settings"] == "created"
+
+
 def test_a_controller_goes_on_where_no_run_comes_back():
     """Nothing is stopped without need, and nothing is written where all is there."""
-    deployment = {"metadata": {"name": "orchestrator", "namespace": SPACE}, "spec": {"replicas": 1}}
-    api = Api(Deployment=[deployment], CodeRun=[RUN])
+    api = Api(Deployment=[controller(1)], CodeRun=[RUN])
     assert restored(api, backup(CodeRun=[RUN], ConfigMap=[SETTINGS])) == {
         "CodeRun run": "unchanged",
         "ConfigMap settings": "created",

@@ -16,6 +16,8 @@ import subprocess
 import tarfile
 
 import pytest
+from ansible_collections.orchestrator.platform.plugins.module_utils._bundle import PART_OF
+from ansible_collections.orchestrator.platform.plugins.module_utils._restoring import HELD
 
 from canaries import assert_absent
 from documented import commands, run
@@ -137,6 +139,32 @@ def test_restoring_what_is_there_writes_nothing(cluster, archive):
     before = versions(cluster)
     assert changes(restore(cluster)) == 0
     assert versions(cluster) == before
+
+
+def test_a_controller_that_a_killed_restore_stopped_is_started_again(cluster, archive):
+    """An interrupted restore can be run again, also when all objects had come back; check mode tells it."""
+    labels = {"app.kubernetes.io/component": "controller", "app.kubernetes.io/part-of": PART_OF, "app": "stopped"}
+    container = {"name": "controller", "image": "not-there:0", "imagePullPolicy": "Never"}
+    stopped = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "stopped", "namespace": NAMESPACES[0], "labels": labels, "annotations": {HELD: "1"}},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "stopped"}},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+    cluster.kubectl("create", "--filename=-", stdin=json.dumps(stopped))
+    try:
+        assert changes(restore(cluster, "--check")) == 1
+        assert cluster.get("deployment", "stopped", NAMESPACES[0])["spec"]["replicas"] == 0
+        assert changes(restore(cluster)) == 1
+        found = cluster.get("deployment", "stopped", NAMESPACES[0])
+        assert found["spec"]["replicas"] == 1
+        assert HELD not in found["metadata"]["annotations"]
+    finally:
+        cluster.kubectl("delete", "deployment", "stopped", "--namespace", NAMESPACES[0], "--cascade=foreground")
 
 
 def rewritten(archive, path, change):
