@@ -129,14 +129,12 @@ class Endpoint(t.NamedTuple):
 
     def texts(self) -> list[tuple[str, str]] | None:
         """(channel id, text) of every message, oldest first; None while it cannot be asked."""
-        try:
-            answer = self.cluster.read_text(f"{self._path}/messages")
-            messages = json.loads(answer.text)["messages"] if answer.status == 200 else None
-        except (ClusterError, ValueError, LookupError, TypeError):
-            return None
-        if messages is None:
-            return None
-        return [(str(message.get("channel_id")), json.dumps(message.get("embeds"))) for message in messages]
+        with contextlib.suppress(ClusterError, ValueError, LookupError, TypeError):
+            status, text = self.cluster.read_text(f"{self._path}/messages")
+            if status == HTTPStatus.OK:
+                messages = json.loads(text)["messages"]
+                return [(str(message.get("channel_id")), json.dumps(message.get("embeds"))) for message in messages]
+        return None
 
     def scale(self, replicas: int) -> None:
         """Take it away, or bring it back."""

@@ -96,10 +96,14 @@ class Docker:
         return self.ask("image", "inspect", "--format", "ok", image) is not None
 
 
-def proxy_arguments() -> list[str]:
-    """Arguments that hand this host's proxies to a build; names only, as an address can hold a password."""
+def build_arguments() -> list[str]:
+    """Arguments of every build of ours: the host's network, its proxies, and no container left of a step that failed.
+
+    Proxies by name only, as an address can hold a password. The builder's containers bear no label of ours.
+    """
     names = ("http_proxy", "https_proxy", "no_proxy")
-    return [f"--build-arg={name}" for each in names for name in (each, each.upper()) if os.environ.get(name)]
+    proxies = [f"--build-arg={name}" for each in names for name in (each, each.upper()) if os.environ.get(name)]
+    return ["--force-rm", "--network=host", *proxies]
 
 
 def clients() -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from .cluster_config import read_name
 from .debian import OWNER, OWNER_LABEL, choose_base
-from .engine import Docker, answering, connect, proxy_arguments
+from .engine import Docker, answering, build_arguments, connect
 from .errors import ToolboxError
 from .packages import ensure_packages
 from .pins import cache_folder, key_of
@@ -165,14 +165,12 @@ def _ensure_built(request: ImageRequest, base: str, docker: Docker, steps: Steps
         with steps.step("image_build", f"Image {reference}: building it"), build_context(request, steps) as context:
             docker.run(
                 "build",
-                "--force-rm",  # a step that fails leaves no container, which would bear no label of ours
-                "--network=host",
+                *build_arguments(),
                 f"--file={context / request.dockerfile.relative_to(request.context)}",
                 f"--tag={reference}",
                 f"--label={OWNER_LABEL}={OWNER}",
                 f"--label={CONTENT_LABEL}={key}",
                 *([f"--target={request.target}"] if request.target else []),
-                *proxy_arguments(),
                 *(f"--build-arg={name}={value}" for name, value in sorted(arguments.items())),
                 context,
                 steps=steps,

@@ -16,7 +16,7 @@ from typing import Any
 from .archive import ProgramImage, add_file, replace_folder, write_archive
 from .debian import IMAGE as DEBIAN_IMAGE
 from .debian import KEY_LABEL, OWNER, OWNER_LABEL, base_key, ensure_base
-from .engine import Docker, proxy_arguments
+from .engine import Docker, build_arguments
 from .errors import ToolboxError
 from .golang import compile_module, module_source
 from .pins import TOOLS_FOLDER, Module, architecture, cache_folder, key_of, published_image, read_module
@@ -177,10 +177,8 @@ def docker_build(docker: Docker, context: Path, reference: str, *, steps: Steps,
     """Build a Dockerfile of ours on the local Debian base, labelled as ours."""
     docker.run(
         "build",
-        "--force-rm",  # a step that fails leaves no container, which would bear no label of ours
-        "--network=host",
+        *build_arguments(),
         f"--build-arg=BASE_IMAGE={DEBIAN_IMAGE}",
-        *proxy_arguments(),
         f"--label={OWNER_LABEL}={OWNER}",
         f"--tag={reference}",
         context,
