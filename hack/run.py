@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import os
 import queue
 import shutil
@@ -32,7 +33,15 @@ JUNIT = ROOT / ".ansible" / "junit"
 MAX_SHOWN = 20  # failed tests named below the table
 FIRST, SECOND = "", "-2"  # lanes: clusters that scenarios run on side by side, see molecule/inventory.yml
 ROOM_BYTES = 12 << 30  # memory of a machine for two clusters, of which each takes about 3 GiB with a scenario on it
+MAX_REASON = 400  # characters of one reason
 MAX_REASONS = 3  # errors named where a scenario failed outside of its tests
+# What is of a cluster as a whole, and in the namespaces it came with; volumes go by themselves, after their claims
+KEPT_KINDS = (
+    "namespaces,nodes,customresourcedefinitions,clusterroles,clusterrolebindings,priorityclasses,storageclasses,"
+    "validatingadmissionpolicies,validatingadmissionpolicybindings,validatingwebhookconfigurations,"
+    "mutatingwebhookconfigurations,secrets,configmaps,serviceaccounts,services,roles,rolebindings,"
+    "deployments,daemonsets,statefulsets,cronjobs,jobs"
+)
 HACKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("hack/*.py"))
 
 
@@ -46,6 +55,7 @@ class Step(t.NamedTuple):
     junit: str = ""  # glob below JUNIT of the reports it writes; empty: the step itself is one check
     after_failure: tuple[str, ...] = ()  # a command that clears up what a failed step has left
     log: Path | None = None  # what Ansible logs meanwhile
+    kubeconfig: Path | None = None  # of a cluster that has to hold afterwards what it held before, and no more
 
 
 class Counts(t.NamedTuple):
@@ -104,7 +114,38 @@ def read_errors(log: Path | None, start: int = 0) -> list[str]:
     with log.open("rb") as stream:
         stream.seek(start if start <= log.stat().st_size else 0)  # smaller than it was: begun anew
         written = stream.read().decode(errors="replace").splitlines()
-    return [line.partition(" ERROR| ")[2][:400] for line in written if " ERROR| [ERROR]: " in line][-MAX_REASONS:]
+    return [line.partition(" ERROR| ")[2][:MAX_REASON] for line in written if " ERROR| [ERROR]: " in line][
+        -MAX_REASONS:
+    ]
+
+
+class Held(t.NamedTuple):
+    """An object on a cluster; the namespace of one that has none is empty."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+def held_by(kubeconfig: Path) -> set[Held]:
+    """What a cluster holds; what is being deleted counts as gone. Raises CalledProcessError with kubectl's words."""
+    columns = "KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,GOING:.metadata.deletionTimestamp"
+    kubectl = [str(ROOT / ".ansible" / "bin" / "kubectl"), f"--kubeconfig={kubeconfig}"]
+    shown = ["--all-namespaces", "--no-headers", f"--output=custom-columns={columns}"]
+    asked = subprocess.run([*kubectl, "get", KEPT_KINDS, *shown], check=True, capture_output=True, text=True)
+    rows = (("" if word == "<none>" else word for word in line.split()) for line in asked.stdout.splitlines())
+    return {Held(kind, namespace, name) for kind, namespace, name, going in rows if not going}
+
+
+def left_over(before: set[Held], kubeconfig: Path) -> str:
+    """A sentence about what came since then, each as kind/namespace/name; of a namespace that came, itself alone."""
+    try:
+        came = held_by(kubeconfig) - before
+    except subprocess.CalledProcessError as exc:
+        return f"the cluster no longer answers: {exc.stderr.strip()}"[:MAX_REASON]
+    places = {"", *(item.name for item in before if item.kind == "Namespace")}
+    left = sorted("/".join(filter(None, item)) for item in came if item.namespace in places)
+    return f"left on the cluster: {', '.join(left)}"[:MAX_REASON] if left and before else ""
 
 
 def pytest_step(name: str, *paths: str, cwd: Path = ROOT, workers: int = 0) -> Step:
@@ -197,6 +238,7 @@ def molecule(verb: str, name: str = "", *, lane: str = FIRST, alone: bool = Fals
         # Molecule stops where a scenario fails: what it left would fail the next ones, too.
         after_failure=("molecule", "cleanup", *chosen) if name and not alone else (),
         log=state / "log" / f"{name or 'default'}.log",
+        kubeconfig=state / "kubeconfig" if name and not alone else None,
     )
 
 
@@ -251,6 +293,9 @@ def run_step(stage: str, step: Step, *, beside: bool) -> Result:
     env = {**os.environ, "JUNIT_DIR": str(JUNIT), **step.env}
     kept: dict[str, t.Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if beside else {}
     lines: list[str] = []
+    held: set[Held] = set()
+    with contextlib.suppress(subprocess.CalledProcessError):  # the step itself will say what is the matter
+        held = held_by(step.kubeconfig) if step.kubeconfig else held
     try:
         done = subprocess.run(step.argv, cwd=step.cwd, env=env, check=False, text=True, errors="replace", **kept)
         returncode = done.returncode
@@ -273,6 +318,10 @@ def run_step(stage: str, step: Step, *, beside: bool) -> Result:
             step.after_failure, cwd=step.cwd, env=env, check=False, text=True, errors="replace", **kept
         )
         lines += (done.stdout or "").splitlines()
+    # Else the next scenario meets it, or another one, on the day when they come in another order.
+    if step.kubeconfig and (left := left_over(held, step.kubeconfig)):
+        failures.append(f"{step.name}: {left}")
+        counts += Counts(failed=1)
     seconds = time.monotonic() - started
     lines.append(f"──── {step.name}: {counts} in {seconds:.0f} s")
     return Result(stage, step, counts, seconds, [title, *lines] if beside else lines, failures)

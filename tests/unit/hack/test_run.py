@@ -305,3 +305,46 @@ def test_lanes_share_nothing(run: types.ModuleType, tmp_path: Path, monkeypatch:
     assert one.env["MOLECULE_EPHEMERAL_DIRECTORY"] != two.env["MOLECULE_EPHEMERAL_DIRECTORY"]
     assert one.log != two.log
     assert (one.env["PLATFORM_TEST_LANE"], two.env["PLATFORM_TEST_LANE"]) == ("", "-2")
+
+
+HELD = "Namespace <none> default <none>\nSecret default ours <none>\n"
+
+
+@pytest.mark.parametrize(
+    ("came", "said"),
+    [
+        ("", ""),
+        ("Namespace <none> agents <none>\nSecret agents token <none>\n", "left on the cluster: Namespace/agents"),
+        ("ClusterRole <none> reader <none>\n", "left on the cluster: ClusterRole/reader"),
+        ("Secret default theirs <none>\n", "left on the cluster: Secret/default/theirs"),
+        ("Namespace <none> agents 2026-11-28T14:00:00Z\nSecret agents token <none>\n", ""),
+        (None, "the cluster no longer answers: gone"),
+    ],
+    ids=["nothing", "namespace", "cluster-wide", "in a place of others", "on its way out", "no cluster"],
+)
+def test_a_scenario_leaves_the_cluster_as_it_was(
+    run: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, came: str | None, said: str
+) -> None:
+    """Else it decides by the order of the scenarios whether another one fails; a passing scenario fails for it."""
+    state = tmp_path / "state"
+    state.write_text(HELD)
+    kubectl = tmp_path / ".ansible" / "bin" / "kubectl"
+    kubectl.parent.mkdir(parents=True)
+    kubectl.write_text(f"#!/bin/sh\ncat {state} 2>/dev/null || {{ echo gone >&2; exit 1; }}\n")
+    kubectl.chmod(0o755)
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    change = (
+        f"open({str(state)!r}, 'a').write({came!r})" if came is not None else f"import os; os.remove({str(state)!r})"
+    )
+    step = run.Step("molecule one", [sys.executable, "-c", change], kubeconfig=tmp_path / "kubeconfig")
+    result = run.run_step("molecule", step, beside=False)
+    assert result.failures == ([f"molecule one: {said}"] if said else [])
+    assert result.counts == (1, int(bool(said)), 0)
+
+
+def test_every_scenario_clears_up(run: types.ModuleType) -> None:
+    """What it leaves is only looked at where it has a cluster in common with others."""
+    for name in run.scenarios():
+        assert run.molecule("test", name).kubeconfig, name
+        assert run.molecule("test", name, alone=True).kubeconfig is None
+    assert run.molecule("destroy").kubeconfig is None
