@@ -90,6 +90,10 @@ def _entry(node: Foreign, source: str) -> Entry:
         raise PlatformError(f"{source} line {_line(node)}: an item of the list is no mapping: write key: value.")
     lines: dict[str, int] = {}
     for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise PlatformError(
+                f"{source} line {_line(key)}: {_shape(key)} stands where a key is expected: write key: value."
+            )
         if key.value in lines:
             raise PlatformError(f"{source} line {_line(key)}: the key {str(key.value)[:60]} stands there twice.")
         lines[str(key.value)] = _line(value)

@@ -32,11 +32,18 @@ def read_entries(values: list[Json], option: str) -> list[Entry]:
             continue
         try:
             text = Path(value).expanduser().read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            why = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        except (OSError, ValueError, RuntimeError) as exc:
+            why = _why_unreadable(exc)
             raise PlatformError(f"{option}[{number}]: the file {value} cannot be read ({why}): correct it.") from exc
         entries += entries_of_text(text, value)
     return entries
+
+
+def _why_unreadable(exc: Exception) -> str:
+    if isinstance(exc, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    # Of a home folder that nobody has, and of a name that no file can have.
+    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc).rstrip(".")
 
 
 def prints(report: Report) -> dict[str, str]:

@@ -267,7 +267,7 @@ def _evaluated(expression: Foreign, value: Json) -> Json:
         raise EvaluationError(
             f"{exc.function_name}() cannot take {exc.actual_type}, only {' or '.join(exc.expected_types)}"
         ) from exc
-    except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ZeroDivisionError, RecursionError) as exc:
+    except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as exc:
         raise EvaluationError(type(exc).__name__) from exc
 
 

@@ -95,6 +95,8 @@ WHOLE = """\
         (WHOLE.replace("metadata.labels.owner", "lenght(@)"), "team.yml line 3: assert: there is no function lenght()"),
         (WHOLE.replace("metadata.labels.owner", "a[?length(@, b)]"), "team.yml line 3: assert: the function length() takes 1 arguments, not 2"),
         (WHOLE + "  select: 'x['\n", "team.yml line 6: select is no JMESPath expression"),
+        ("- ? [a, b]\n  : c\n", "team.yml line 1: a list stands where a key is expected"),
+        ("- id: user/a\n  ? {a: b}\n  : c\n", "team.yml line 2: a mapping stands where a key is expected"),
         (WHOLE + WHOLE, "team.yml line 6: user/owner is taken by the rule at team.yml line 1"),
     ],
 )  # fmt: skip
@@ -122,6 +124,9 @@ def test_files_and_mappings_are_read_in_order(tmp_path):
     (tmp_path / "b.yml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PlatformError, match="not UTF-8"):
         read_entries([str(tmp_path / "b.yml")], "rules")
+    for path, why in (("~nobody-has-this-name/a.yml", "home directory"), ("a\0b", "null byte")):
+        with pytest.raises(PlatformError, match=rf"rules\[1\]: the file .* cannot be read \(.*{why}\): correct it"):
+            read_entries([{**GOOD}, path], "rules")
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, WHOLE.replace("metadata.labels.owner", "'" + "(" * 5000 + "'")])
@@ -219,6 +224,15 @@ def test_an_expression_that_cannot_be_evaluated_fails_and_shows_no_value(view):
         assert {item["verdict"] for item in findings} == {"fail"}
         assert "sum() cannot take string, only array-number" in findings[0]["evidence"]
         assert "confidential" not in "".join(item["evidence"] for item in findings)
+
+
+def test_a_number_that_is_none_fails_its_rule_alone(view):
+    """Whoever labels an object must not end the run of others: 1e999 is infinite, and no integer."""
+    view.snapshot.objects[("deployments", "agents")][0]["metadata"]["labels"] = {"build": "1e999"}
+    made = rule(**{"assert": "ceil(to_number(metadata.labels.build)) > `3`"})
+    findings, _complete = run_checks([as_check(made)], view)
+    texts = [item["evidence"] for item in findings if item["verdict"] == "fail"]
+    assert any("OverflowError" in text for text in texts), texts
 
 
 @pytest.mark.parametrize(("value", "true"), [(0, True), ("", False), ([], False), ({}, False), (None, False), (False, False), ("0", True), ([0], True)])  # fmt: skip
