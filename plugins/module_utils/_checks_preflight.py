@@ -25,6 +25,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._preflight i
     judge_namespace,
     judge_permissions,
     judge_quota,
+    kinds_of,
     permissions_needed,
     pods_to_inject,
     rights_of,
@@ -155,7 +156,11 @@ def permission(view: View, _namespace: str) -> Iterator[Result]:
     """One row a namespace, whatever number of rights is missing."""
     expect, found = view.expect, view.snapshot.permissions
     needed = permissions_needed(
-        expect.monitor_namespace, list(expect.agent_namespaces), create_namespaces=True, orchestrator=rights_of(expect)
+        expect.monitor_namespace,
+        list(expect.agent_namespaces),
+        create_namespaces=True,
+        kinds=kinds_of(expect),
+        orchestrator=rights_of(expect),
     )
     reason = view.snapshot.unread.get(("permissions", ""), "" if found else "no access review was answered")
     if reason:

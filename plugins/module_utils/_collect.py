@@ -21,6 +21,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import Check
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import (
     Permission,
+    kinds_of,
     permissions_needed,
     rights_of,
 )
@@ -54,6 +55,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
     find_container,
 )
 
+_NO_EXEC = "get and create on pods/exec are not both permitted"
 _FILTERS: dict[str, dict[str, str]] = {
     # Helm's records are Secrets of up to a megabyte; their labels say all that is asked.
     "secrets": {"fieldSelector": "type!=helm.sh/release.v1"},
@@ -247,6 +249,7 @@ class Collector:
             expect.monitor_namespace,
             list(expect.agent_namespaces),
             create_namespaces=True,
+            kinds=kinds_of(expect),
             orchestrator=rights_of(expect),
         )
 
@@ -395,7 +398,7 @@ class Collector:
                 result = self._cluster.run_in(*place, argv, timeout_s=_INSIDE_TIMEOUT_S)
             except ApiError as exc:
                 refused = exc.status == 403
-                return Inside(unread="create on pods/exec is not permitted" if refused else bounded(str(exc)))
+                return Inside(unread=_NO_EXEC if refused else bounded(str(exc)))
             except ClusterError as exc:
                 return Inside(unread=bounded(str(exc)))
             if result.code != 0:
@@ -419,7 +422,7 @@ class Collector:
             # The command ends by itself; the margin is for starting it.
             result = self._cluster.run_in(*place, argv, timeout_s=timeout_s + 10.0)
         except ApiError as exc:
-            reason = "create on pods/exec is not permitted" if exc.status == 403 else str(exc)
+            reason = _NO_EXEC if exc.status == 403 else str(exc)
             return Delivery(delivered=False, seconds=None, unread=reason)
         except ClusterError as exc:
             return Delivery(delivered=False, seconds=None, unread=str(exc))

@@ -20,6 +20,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._quantities 
 from ansible_collections.orchestrator.platform.plugins.module_utils._versions import parse_version
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     ANNOTATION_HASH,
+    KINDS,
     Obj,
     annotation,
     pod_template,
@@ -102,11 +103,13 @@ def permissions_needed(
     *,
     create_namespaces: bool,
     policies: t.Iterable[str] = (),
+    kinds: t.Iterable[str] = ("Deployment",),
     orchestrator: OrchestratorRights | None = None,
 ) -> list[Permission]:
     """List what the roles secrets, orchestrator, discord_monitor, sidecar and verify do.
 
-    `policies` are those that the chart is to bring: `inject` is tried with dry runs of pods before it is bound.
+    `policies` are those that the chart is to bring: `inject` is tried with dry runs of pods before it is bound. `kinds`
+    are those of the workloads that are to hold a sidecar.
     """
     # The reading of nodes only chooses between two forms of the sidecar: without it the run goes on.
     needed = [Permission("list", "", "nodes", "", severity="warning")]
@@ -137,9 +140,18 @@ def permissions_needed(
         needed += [Permission(verb, "", "pods", name) for name in agent_namespaces for verb in ("get", "create")]
     for namespace in agent_namespaces:
         needed += [Permission(verb, "", "secrets", namespace) for verb in ("get", "create", "patch")]
-        needed += [Permission(verb, "apps", "deployments", namespace) for verb in ("get", "list", "patch")]
-        needed += [Permission("list", "", "pods", namespace), Permission("create", "", "pods", namespace, "exec")]
+        for kind in (KINDS[name] for name in kinds):
+            group = kind.group_version.rpartition("/")[0]
+            needed += [Permission(verb, group, kind.plural, namespace) for verb in ("get", "list", "patch")]
+        needed.append(Permission("list", "", "pods", namespace))
+        # Over a websocket it is a get, which Kubernetes 1.35 and newer takes for a create too.
+        needed += [Permission(verb, "", "pods", namespace, "exec") for verb in ("get", "create")]
     return list(dict.fromkeys(needed))
+
+
+def kinds_of(expect: Expectation) -> list[str]:
+    """Kinds of the workloads that are to hold a sidecar, each once."""
+    return list(dict.fromkeys(kind for target in expect.targets if target.present for kind in target.kinds))
 
 
 def rights_of(expect: Expectation) -> OrchestratorRights | None:

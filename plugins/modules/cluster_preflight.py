@@ -52,6 +52,13 @@ options:
     choices: [inject, enforce]
     default: []
     version_added: 0.2.0
+  kinds:
+    description: Kinds of the workloads that will get a sidecar, whose rights are asked for.
+    type: list
+    elements: str
+    choices: [Deployment, StatefulSet, DaemonSet, CronJob]
+    default: [Deployment]
+    version_added: 0.2.0
   orchestrator:
     description:
       - The orchestrator's release, so that its namespace and rights, its CRDs and the hosts of its Ingress are looked
@@ -350,6 +357,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._kubeconfig 
     check_kubeconfig,
     kubeconfig_path,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import PATCHABLE
 
 FAMILIES = ["permissions", "namespaces", "headroom", "releases", "secrets", "orchestrator"]
 THREADS = 8  # reviews in flight; arbitrary, a client of the API server is throttled long after that
@@ -399,6 +407,7 @@ def argument_spec() -> dict[str, t.Any]:
         "agent_namespaces": {"type": "list", "elements": "str", "default": []},
         "create_namespaces": {"type": "bool", "default": True},
         "policies": {"type": "list", "elements": "str", "choices": list(judge.POLICY_KINDS), "default": []},
+        "kinds": {"type": "list", "elements": "str", "choices": list(PATCHABLE), "default": ["Deployment"]},
         "orchestrator": {"type": "dict", "options": orchestrator},
         "pod_security": {"type": "str", "choices": list(judge.POD_SECURITY_LEVELS), "default": "restricted"},
         "label_selectors": {"type": "list", "elements": "str", "default": []},
@@ -564,6 +573,7 @@ class Preflight:
             self.params["agent_namespaces"],
             create_namespaces=self.params["create_namespaces"],
             policies=self.params["policies"],
+            kinds=self.params["kinds"],
             orchestrator=self._orchestrator(),
         )
         denied: set[judge.Permission] = set()

@@ -21,7 +21,7 @@ description:
     point C(faults), makes that namespace and removes it. Each fault has a pod of its own there, all run at once.
   - With O(targets) it strikes the watchers of workloads of yours, one fault after the other, by killing them or taking
     their memory. The agents' containers are not touched. It posts probe lines to the channel and deletes them again.
-  - It runs commands in containers, so it needs the right to create C(pods/exec).
+  - It runs commands in containers, so it needs the rights get and create on C(pods/exec).
 options:
   namespace:
     description: Namespace of the pods.

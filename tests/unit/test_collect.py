@@ -136,7 +136,7 @@ def test_foreign_text_of_the_api_server_is_bounded():
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (ApiError(403, "HTTP 403", {}), "create on pods/exec is not permitted"),
+        (ApiError(403, "HTTP 403", {}), "get and create on pods/exec are not both permitted"),
         (ApiError(500, "HTTP 500", {}), "HTTP 500"),
         (ClusterError("WebSocketTimeoutException"), "WebSocketTimeoutException"),
     ],
@@ -417,7 +417,7 @@ def test_names_inside_are_compared_and_values_never_asked_for(cluster, expect):
     [
         (ExecResult(127, "", "no cut"), "the image cannot say: GNU cut is needed (exit status 127)"),
         (ExecResult(None, "", ""), "the image cannot say: GNU cut is needed (exit status None)"),
-        (ApiError(403, "HTTP 403", {}), "create on pods/exec is not permitted"),
+        (ApiError(403, "HTTP 403", {}), "get and create on pods/exec are not both permitted"),
         (ClusterError("n/p/c: timeout"), "n/p/c: timeout"),
     ],
 )

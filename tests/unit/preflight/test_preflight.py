@@ -158,6 +158,27 @@ def test_permissions_of_one_namespace_are_one_sentence():
     assert verdicts == {("", "warning"): "warn", ("mon", "error"): "fail", ("a", "error"): "fail"}
 
 
+@pytest.mark.parametrize(
+    ("kinds", "resources"),
+    [
+        (["Deployment"], {"deployments"}),
+        (["StatefulSet", "DaemonSet"], {"statefulsets", "daemonsets"}),
+        (["CronJob"], {"cronjobs"}),
+    ],
+)
+def test_rights_to_workloads_are_those_of_the_kinds_that_get_a_sidecar(kinds, resources):
+    needed = judge.permissions_needed("", ["a"], create_namespaces=False, kinds=kinds)
+    found = {(one.group, one.resource) for one in needed if one.namespace == "a" and one.group in ("apps", "batch")}
+    assert {resource for _group, resource in found} == resources
+    assert {group for group, _resource in found} == {"batch" if kinds == ["CronJob"] else "apps"}
+
+
+def test_a_command_in_a_container_needs_both_rights():
+    """A websocket is a get, which Kubernetes 1.35 and newer takes for a create too."""
+    needed = judge.permissions_needed("mon", ["a"], create_namespaces=False)
+    assert {one.verb for one in needed if one.subresource == "exec"} == {"get", "create"}
+
+
 def policy_rights(*policies: str) -> set[tuple[str, str, str]]:
     """(verb, resource, namespace) beyond what a run without policies needs."""
 
