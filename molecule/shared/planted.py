@@ -7,6 +7,7 @@ More faults for one check have a word of their own after its id: `rbac/exec#name
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -153,6 +154,11 @@ def token_copied(state: State) -> None:
 
 def webhook_in_a_config_map(state: State) -> None:
     state.agent_objects.append({"kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"url": WEBHOOK}})
+
+
+def webhook_in_binary_data(state: State) -> None:
+    data = {"url": base64.b64encode(WEBHOOK.encode()).decode()}
+    state.agent_objects.append({"kind": "ConfigMap", "metadata": {"name": "settings"}, "binaryData": data})
 
 
 def token_secret(state: State) -> None:
@@ -474,6 +480,17 @@ FAULTS: dict[str, Fault] = {
         lambda s: s.grant("*", "*", group="*"),
         implies=("rbac/read-secrets", "rbac/create-pods", "rbac/exec", "rbac/impersonate", "rbac/escalate", "rbac/token-request"),
     ),
+    "rbac/read-secrets#patch": Fault("the agents' account may patch Secrets", lambda s: s.grant("patch", "secrets")),
+    "rbac/read-secrets#anonymous": Fault("nobody in particular may get Secrets", lambda s: s.grant("get", "secrets", to={"kind": "User", "name": "system:anonymous"})),
+    "rbac/impersonate#constrained": Fault("the agents' account may be others, constrained", lambda s: s.grant("impersonate:serviceaccount", "serviceaccounts", group="authentication.k8s.io")),
+    "rbac/impersonate#signer": Fault(
+        "the agents' account may approve client certificates",
+        lambda s: s.grant("approve", "signers", group="certificates.k8s.io", everywhere=True, names=("kubernetes.io/kube-apiserver-client",)),
+    ),
+    "rbac/admission": Fault("the agents' account may make webhooks", lambda s: s.grant("create", "mutatingwebhookconfigurations", group="admissionregistration.k8s.io", everywhere=True)),
+    "rbac/other-readers#step": Fault("a user who may exec in the namespace", lambda s: s.grant("create", "pods/exec", to={"kind": "User", "name": "jane"})),
+    "rbac/other-readers#accounts": Fault("all accounts of another namespace may read", lambda s: s.grant("get", "secrets", to={"kind": "Group", "name": "system:serviceaccounts:elsewhere"})),
+    "secret-scope/configmap-values#binary": Fault("the webhook URL in a ConfigMap's binary data", webhook_in_binary_data),
     "rbac/token-request": Fault("the agents' account may make tokens", lambda s: s.grant("create", "serviceaccounts/token")),
     "rbac/node-proxy": Fault("the agents' account may use nodes/proxy", lambda s: s.grant("get", "nodes/proxy", everywhere=True)),
     "rbac/exec#named": Fault("the agents' account may exec into one pod", lambda s: s.grant("create", "pods/exec", names=("coder-0",))),

@@ -19,7 +19,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
     subject,
     unreadable,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Grant, Right, Who
+from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import ACCOUNTS, Grant, Right, Who
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 
 CATALOGUE = Catalogue()
@@ -34,7 +34,7 @@ _DECIDED = (
     "is asked for by these names. rbac_allowed names expected ones."
 )
 # Kubernetes' own, and the groups that are meant to administer a cluster.
-_EXPECTED = (Allowed("kube-system/*"), Allowed("group:system:masters"))
+_EXPECTED = (Allowed("kube-system/*"), Allowed(f"group:{ACCOUNTS}:kube-system"), Allowed("group:system:masters"))
 _SYSTEM = ("system:", "kubeadm:")
 
 
@@ -140,7 +140,8 @@ def _line(namespace: str, grant: str, rights: list[Right]) -> str:
     scope="cluster",
     needs=_NEEDS,
     protects="the bot token or a webhook URL read through the API by whatever runs with that account",
-    decided="get, list and watch on each of our Secrets by name; list and watch give the values too. " + _DECIDED,
+    decided="get, list, watch, patch and deletecollection on each of our Secrets by name; each of them answers with "
+    "the values, an empty patch and a deletion by dry run too. system:anonymous is asked for as well. " + _DECIDED,
     mend="Take secrets out of the role, or limit it by resourceNames to other Secrets.",
 )
 def read_secrets(view: View, _namespace: str) -> Iterator[Result]:
@@ -184,8 +185,10 @@ def exec_in_pods(view: View, _namespace: str) -> Iterator[Result]:
     scope="cluster",
     needs=_NEEDS,
     protects="every right of every other user, cluster administrators included",
-    decided="impersonate on users and groups of the cluster and on serviceaccounts of each namespace. " + _DECIDED,
-    mend="Take the verb impersonate out of the role.",
+    decided="impersonate on users and groups of the cluster and on serviceaccounts of each namespace, in its "
+    "constrained form too (impersonate:user-info, impersonate:serviceaccount, impersonate:arbitrary-node), and approve "
+    "on the signers of client certificates. " + _DECIDED,
+    mend="Take the verb impersonate, or approve on these signers, out of the role.",
 )
 def impersonate(view: View, _namespace: str) -> Iterator[Result]:
     """One step: another identity."""
@@ -204,6 +207,22 @@ def impersonate(view: View, _namespace: str) -> Iterator[Result]:
 def escalate(view: View, _namespace: str) -> Iterator[Result]:
     """One step: a role of its own making."""
     return _rights(view, "rbac/escalate")
+
+
+@check(
+    "rbac/admission",
+    title="No ServiceAccount may change what the API server asks before it writes",
+    scope="cluster",
+    needs=_NEEDS,
+    protects="every Secret and pod that is written: a webhook sees and changes them, and without its policy nothing is "
+    "enforced",
+    decided="create, update and patch on mutating and validating webhook configurations and on mutating policies; "
+    "update, patch and delete on validating policies and their bindings. " + _DECIDED,
+    mend="Take the API group admissionregistration.k8s.io out of the role.",
+)
+def admission(view: View, _namespace: str) -> Iterator[Result]:
+    """One step: a look at every write, or none at all any more."""
+    return _rights(view, "rbac/admission")
 
 
 @check(
@@ -282,13 +301,14 @@ def review_agrees(view: View, _namespace: str) -> Iterator[Result]:
 
 @check(
     "rbac/other-readers",
-    title="Nobody outside the platform may read our Secrets",
+    title="Nobody outside the platform may read our Secrets, or get at them by one more step",
     scope="cluster",
     needs=_NEEDS,
     severity="info",
     protects="the surprise that a backup tool, an operator or a team can read them; often rightly so",
     decided="Every user, group and ServiceAccount that a binding names, outside the namespaces in view, evaluated from "
-    "the objects. Kubernetes' own and groups that are cluster-admin are left out.",
+    "the objects: who may read, and who has one of the other rights of this family by a binding in such a namespace. "
+    "Kubernetes' own and groups that are cluster-admin are left out.",
     mend="Narrow the role, or name the subject in rbac_allowed: user:NAME, group:NAME or namespace/name.",
 )
 def other_readers(view: View, _namespace: str) -> Iterator[Result]:
@@ -298,16 +318,34 @@ def other_readers(view: View, _namespace: str) -> Iterator[Result]:
         return
     known, found = set(view.access.subjects), False
     for who in view.access.roles.subjects():
-        if who in known or who.name.startswith(_SYSTEM) or is_allowed(view, who, "rbac/other-readers"):
+        if who in known or _is_kubernetes(who) or is_allowed(view, who, "rbac/other-readers"):
             continue
         if who.kind == "ServiceAccount" and who.namespace in view.expect.namespaces():
             continue  # named by a binding and not there
-        lines = list(dict.fromkeys(_reads(view, who)))
+        lines = list(dict.fromkeys((*_reads(view, who), *_steps(view, who))))
         if lines:
             found = True
             yield failed(_show(who), "; ".join(lines))
     if not found:
         yield passed(subject("Cluster"))
+
+
+def _is_kubernetes(who: Who) -> bool:
+    # All accounts of a namespace are somebody's, for all that their group's name begins alike.
+    return who.name.startswith(_SYSTEM) and not who.name.startswith(ACCOUNTS)
+
+
+def _steps(view: View, who: Who) -> Iterator[str]:
+    """What a binding in a namespace in view gives beside; of the cluster's own bindings only the reading is told."""
+    for namespace, checks in view.access.wanted.items():
+        found: dict[str, list[Right]] = {}
+        for right in (
+            right for check_id, rights in checks.items() if check_id != "rbac/read-secrets" for right in rights
+        ):
+            grant = view.access.roles.granted_by(who, right) if namespace else None
+            if grant is not None and grant.binding.startswith("RoleBinding"):
+                found.setdefault(str(grant), []).append(right)
+        yield from (_line(namespace, grant, rights) for grant, rights in found.items())
 
 
 def _reads(view: View, who: Who) -> Iterator[str]:

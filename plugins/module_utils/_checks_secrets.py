@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import BOT
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import (
     Catalogue,
     Result,
@@ -40,7 +41,7 @@ CATALOGUE = Catalogue()
 check = CATALOGUE.add
 
 _WORKLOADS = ("deployments", "statefulsets", "daemonsets", "cronjobs", "jobs")
-_TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 (a path)
+_SHARING = ("shareProcessNamespace", "hostPID")
 
 
 def _scope(view: View, namespace: str, *kinds: str) -> Iterator[Result]:
@@ -208,17 +209,19 @@ def account_token_secret(view: View, namespace: str) -> Iterator[Result]:
 
 @check(
     "secret-scope/share-process-namespace",
-    title="No pod with one of our containers shares its process namespace",
+    title="No container sees the processes of one that holds one of our Secrets",
     scope="all",
     needs=_SCOPE_NEEDS,
     protects="the agent reading the watcher's environment under /proc",
     decided="shareProcessNamespace and hostPID of pods with our containers, ephemeral containers that target one of "
-    "ours, and ones that bear the name of ours and target another.",
+    "ours, and ones that bear the name of ours and target another; the same beside every other container that an "
+    "entry of secrets lets read one.",
     mend="Set shareProcessNamespace and hostPID to false, or exclude the workload by annotation.",
 )
 def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:
     """Look at the pod, and at debugging containers aimed at ours."""
     seen: set[tuple[str, str]] = set()
+    watcher_and_bridge = view.our_names()
     for bearer, _place, container in view.ours(namespace):
         targeting = [
             item["name"]
@@ -231,8 +234,20 @@ def share_process_namespace(view: View, namespace: str) -> Iterator[Result]:
             yield failed(about(bearer, container), f"it shares the processes of {container['targetContainerName']}")
         if (bearer.kind, bearer.name) not in seen:
             seen.add((bearer.kind, bearer.name))
-            shared = next((name for name in ("shareProcessNamespace", "hostPID") if bearer.spec.get(name)), None)
+            shared = next((name for name in _SHARING if bearer.spec.get(name)), None)
             yield decided(about(bearer), f"{shared} is true" if shared else None)
+    for bearer in view.bearers(namespace):
+        if (bearer.kind, bearer.name) in seen and any(bearer.spec.get(name) for name in _SHARING):
+            continue  # said of the pod as a whole
+        meant = {(container, secret) for _path, container, secret in view.expected_paths(bearer)}
+        for item in view.unexpected(bearer):
+            is_told = {item.container, item.holder} & {
+                *watcher_and_bridge,
+                *((BOT,) if view.is_bot(bearer.obj) else ()),
+            }
+            if item.path == "process-namespace" and (item.holder, item.secret) in meant and not is_told:
+                who = subject(bearer.kind, namespace, bearer.name, item.container)
+                yield failed(who, f"Secret {item.secret}: {item.where}")
 
 
 @check(
@@ -294,13 +309,13 @@ def type_opaque(view: View, namespace: str) -> Iterator[Result]:
     needs=("pods",),
     severity="warning",
     protects="the API from a container that never needs it",
-    decided="In running pods, our containers' mounts at the service account's path that lead to a projected token.",
+    decided="In running pods, our containers' mounts of volumes with a projected token, at whatever path.",
     mend="Set automountServiceAccountToken to false on the agent's pod where the agent needs no API either.",
 )
 def service_account_token(view: View, namespace: str) -> Iterator[Result]:
     """Follow the mount to its volume: an emptyDir at that path is a way to close it."""
     for bearer, _place, container in view.ours(namespace, pods_only=True):
-        mounted = {item["name"] for item in container.get("volumeMounts") or [] if item.get("mountPath") == _TOKEN_PATH}
+        mounted = {item["name"] for item in container.get("volumeMounts") or []}
         tokens = {
             item["name"]
             for item in bearer.spec.get("volumes") or []

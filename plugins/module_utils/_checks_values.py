@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import OurSecret
@@ -141,19 +142,28 @@ def configmap_values(view: View, namespace: str) -> Iterator[Result]:
     known = [item for item in values.known if len(item.value) >= MIN_SEARCHED]
     for config_map in view.objects("configmaps", namespace):
         who = subject("ConfigMap", namespace, config_map["metadata"]["name"])
-        hits = [f"key {key} holds a {kind}" for key, kind in _secret_texts(config_map.get("data") or {}, known)]
+        texts = {**(config_map.get("data") or {}), **_decoded(config_map.get("binaryData") or {})}
+        hits = [f"key {key} holds a {kind}" for key, kind in _secret_texts(texts, known)]
         yield decided(who, "; ".join(hits) or None)
     for bearer in view.bearers(namespace):
         hits = []
         for place, container in containers_of(bearer.spec):
             literals = {item.get("name", "?"): item.get("value") or "" for item in container.get("env") or []}
+            words = {
+                f"{key} {at}": word for key in ("command", "args") for at, word in enumerate(container.get(key) or [])
+            }
+            literals = {**{f"env {name}": value for name, value in literals.items()}, **words}
             hits += [
-                f"{place}/{container['name']} env {name} holds a {kind}"
-                for name, kind in _secret_texts(literals, known)
+                f"{place}/{container['name']} {what} holds a {kind}" for what, kind in _secret_texts(literals, known)
             ]
         yield decided(about(bearer), "; ".join(hits) or None)
     # Without the value the search went by shape alone.
     yield from _not_compared(item for item in values.missing if item.namespace == namespace)
+
+
+def _decoded(values: dict[str, str]) -> dict[str, str]:
+    """The bytes of binaryData as far as they are text."""
+    return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in values.items()}
 
 
 def _secret_texts(values: dict[str, str], known: list[Known]) -> Iterator[tuple[str, str]]:

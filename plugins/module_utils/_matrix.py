@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._checks_rbac import may_read, show_grant
 from ansible_collections.orchestrator.platform.plugins.module_utils._findings import NO_AGENTS_NAMED, Subject, subject
-from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import Right, Who
+from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import SECRET_READS, Right, Who
 from ansible_collections.orchestrator.platform.plugins.module_utils._secret_paths import SecretPath
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import (
     ACCOUNT_ANNOTATION,
@@ -179,10 +179,7 @@ def _readable(view: View, account: Who, namespace: str) -> list[str]:
     return [
         name
         for name in view.our_secrets(namespace)
-        if any(
-            view.access.may(account, Right(verb, "", "secrets", "", namespace, name))
-            for verb in ("get", "list", "watch")
-        )
+        if any(view.access.may(account, Right(verb, "", "secrets", "", namespace, name)) for verb in SECRET_READS)
     ]
 
 

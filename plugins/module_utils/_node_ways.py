@@ -29,6 +29,12 @@ _READ = (
     "/run/docker",
     "/run/docker.sock",
     "/run/k3s",
+    "/etc/rancher",
+    "/run/cri-dockerd.sock",
+    "/run/podman",
+    "/run/k0s",
+    "/var/lib/k0s",
+    "/var/snap/microk8s",
     "/etc/kubernetes",
     "/proc",
 )
@@ -78,7 +84,9 @@ def _of_container(container: Obj, spec: Obj) -> Iterator[tuple[str, str]]:
         yield "privileged", "is privileged"
     if dig(context, "windowsOptions", "hostProcess"):
         yield "hostProcess", "is a host process"
-    added = [name for name in dig(context, "capabilities", "add") or [] if name.removeprefix("CAP_") in _CAPABILITIES]
+    # A runtime takes them in any case, with the prefix of the kernel's names or without.
+    asked = dig(context, "capabilities", "add") or []
+    added = [name for name in asked if name.upper().removeprefix("CAP_") in _CAPABILITIES]
     # In a user namespace of its own they count for nothing outside.
     if added and spec.get("hostUsers") is not False:
         yield "capabilities", f"has {', '.join(added)}"

@@ -20,7 +20,12 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._workloads i
 GROUP = "rbac.authorization.k8s.io"
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
+ANONYMOUS = "system:anonymous"
 ACCOUNTS = "system:serviceaccounts"
+_ACCOUNT_USER = "system:serviceaccount:"
+# Verbs whose answer holds a Secret's values: that of patch is the whole object, that of deletecollection each one that
+# was deleted, by a dry run too.
+SECRET_READS = ("get", "list", "watch", "patch", "deletecollection")
 # Names in the rules of one subject that the API server is asked about, for one right; arbitrary. A role that lists more
 # is decided on by the objects alone, which have no such bound.
 MAX_NAMES = 25
@@ -37,7 +42,7 @@ class Who(t.NamedTuple):
     def user(self) -> str:
         """The user name that the API server sees, "" for a group."""
         if self.kind == "ServiceAccount":
-            return f"system:serviceaccount:{self.namespace}:{self.name}"
+            return f"{_ACCOUNT_USER}{self.namespace}:{self.name}"
         return self.name if self.kind == "User" else ""
 
     @property
@@ -45,7 +50,9 @@ class Who(t.NamedTuple):
         """The groups that the API server puts it into; a group is in itself alone."""
         if self.kind == "ServiceAccount":
             return (ACCOUNTS, f"{ACCOUNTS}:{self.namespace}", AUTHENTICATED)
-        return (self.name,) if self.kind == "Group" else (AUTHENTICATED,)
+        if self.kind == "Group":
+            return (self.name,)
+        return (UNAUTHENTICATED,) if self.name == ANONYMOUS else (AUTHENTICATED,)
 
 
 class Right(t.NamedTuple):
@@ -128,8 +135,6 @@ class Roles:
     def grants(self, who: Who, namespace: str) -> list[Grant]:
         """All bindings that hold for the subject in a namespace, or cluster-wide for ""; each once."""
         keys = [who, *(Who("Group", "", name) for name in who.groups)]
-        if who.user:
-            keys.append(Who("User", "", who.user))
         places = ("", namespace) if namespace else ("",)
         return list(
             dict.fromkeys(grant for place in places for key in dict.fromkeys(keys) for grant in self._at(place, key))
@@ -171,6 +176,10 @@ def _subject(subject: Obj, namespace: str) -> Who | None:
     if kind == "ServiceAccount":
         home = subject.get("namespace") or namespace
         return Who("ServiceAccount", home, name) if home else None
+    if kind == "User" and name.startswith(_ACCOUNT_USER):
+        # The same account by the name that the API server has for it.
+        home, _colon, account = name.removeprefix(_ACCOUNT_USER).partition(":")
+        return Who("ServiceAccount", home, account)
     return Who(kind, "", name) if kind in ("User", "Group") else None
 
 
@@ -210,6 +219,11 @@ _BEARERS = (
     ("orchestrator.platform", "coderuns"),
     ("orchestrator.platform", "docsruns"),
 )
+_AUTHENTICATION, _CERTIFICATES = "authentication.k8s.io", "certificates.k8s.io"
+_CLIENT_SIGNERS = ("kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet")
+_ADMISSION = "admissionregistration.k8s.io"
+_WEBHOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations", "mutatingadmissionpolicies")
+_POLICIES = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
 # Not asked by the names in rules: Secrets go by the names of ours, and everything about one object is not everything.
 _BY_OWN_NAMES = ("rbac/read-secrets", "rbac/wildcard")
 
@@ -218,7 +232,25 @@ def rights_of_interest(namespace: str, secrets: Iterable[str]) -> dict[str, list
     """By check id, what nobody is to be allowed in a namespace with these Secrets; "" is the cluster itself."""
     if not namespace:
         return {
-            "rbac/impersonate": [Right("impersonate", "", what, "", "") for what in ("users", "groups")],
+            "rbac/impersonate": [
+                *(Right("impersonate", "", what, "", "") for what in ("users", "groups")),
+                # The constrained form since Kubernetes 1.36, and certificates, of which each is somebody.
+                *(Right("impersonate:user-info", _AUTHENTICATION, what, "", "") for what in ("users", "groups")),
+                Right("impersonate:arbitrary-node", _AUTHENTICATION, "nodes", "", ""),
+                *(Right("approve", _CERTIFICATES, "signers", "", "", name) for name in _CLIENT_SIGNERS),
+            ],
+            "rbac/admission": [
+                *(
+                    Right(verb, _ADMISSION, what, "", "")
+                    for what in _WEBHOOKS
+                    for verb in ("create", "update", "patch")
+                ),
+                *(
+                    Right(verb, _ADMISSION, what, "", "")
+                    for what in _POLICIES
+                    for verb in ("update", "patch", "delete")
+                ),
+            ],
             "rbac/escalate": [Right(verb, GROUP, "clusterroles", "", "") for verb in ("bind", "escalate")],
             "rbac/wildcard": [Right("*", "*", "*", "", "")],
             "rbac/node-proxy": [Right(verb, "", "nodes", "proxy", "") for verb in ("get", "create")],
@@ -226,7 +258,7 @@ def rights_of_interest(namespace: str, secrets: Iterable[str]) -> dict[str, list
     # A rule limited to resourceNames allows list and watch too, with a field selector of that name.
     return {
         "rbac/read-secrets": [
-            Right(verb, "", "secrets", "", namespace, name) for name in secrets for verb in ("get", "list", "watch")
+            Right(verb, "", "secrets", "", namespace, name) for name in secrets for verb in SECRET_READS
         ],
         "rbac/create-pods": [
             Right(verb, group, resource, "", namespace)
@@ -237,7 +269,10 @@ def rights_of_interest(namespace: str, secrets: Iterable[str]) -> dict[str, list
             *(Right(verb, "", "pods", sub, namespace) for sub in ("exec", "attach") for verb in ("create", "get")),
             *(Right(verb, "", "pods", "ephemeralcontainers", namespace) for verb in ("update", "patch")),
         ],
-        "rbac/impersonate": [Right("impersonate", "", "serviceaccounts", "", namespace)],
+        "rbac/impersonate": [
+            Right("impersonate", "", "serviceaccounts", "", namespace),
+            Right("impersonate:serviceaccount", _AUTHENTICATION, "serviceaccounts", "", namespace),
+        ],
         "rbac/escalate": [
             Right(verb, GROUP, what, "", namespace)
             for what, verbs in (("roles", ("bind", "escalate")), ("clusterroles", ("bind",)))
@@ -284,8 +319,7 @@ def classes(roles: Roles, subjects: Iterable[Who], namespaces: Iterable[str]) ->
 
 
 def _only_groups(item: Class) -> bool:
-    # Nobody's account is in system:unauthenticated, so it is asked for like an account.
-    return all(who.kind == "Group" and who.name != UNAUTHENTICATED for who in item.members)
+    return all(who.kind == "Group" for who in item.members)
 
 
 class Access:
@@ -341,13 +375,13 @@ class Access:
         return self._rights[key]
 
     def _limited(self, who: Who, rights: list[Right]) -> Iterator[Right]:
-        for right in rights:
+        for right in (right for right in rights if not right.name):
             if self.roles.granted_by(who, right) is None:
                 yield from (right._replace(name=name) for name in self.roles.named(who, right))
 
     def undecided(self, who: Who, check: str) -> int:
         """How many of these rights of a subject neither the API server nor the objects have decided on."""
-        if self.by_objects or (who.kind == "Group" and who.name != UNAUTHENTICATED):
+        if self.by_objects or who.kind == "Group":
             return 0  # a group is asked only for what one of its accounts has
         return sum(
             (who, right) not in self.reviews for rights in self.wanted.values() for right in rights.get(check, [])

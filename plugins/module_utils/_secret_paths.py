@@ -10,6 +10,7 @@ environment and files under /proc, and a container that holds a Secret can copy 
 
 from __future__ import annotations
 
+import posixpath
 import typing as t
 from collections.abc import Iterable, Iterator
 
@@ -133,17 +134,39 @@ def _sees_processes(spec: Obj) -> Iterator[tuple[str, str, str]]:
 def _by_volumes(spec: Obj, held: set[tuple[str, str]]) -> Iterator[SecretPath]:
     """What a holder could copy: its mount is writable, and the reader mounts the same part of the volume."""
     containers = {container.get("name", ""): container for _place, container in containers_of(spec)}
+    for names in _one_storage(spec):
+        mounted = {
+            user: [mount for name in names for mount in _mounts(container, name)]
+            for user, container in containers.items()
+        }
+        for holder, secret in held:
+            writable = [mount for mount in mounted.get(holder, []) if not mount.get("readOnly")]
+            for reader, container in containers.items():
+                read = [*mounted[reader], *(ref for name in names for ref in _file_keys(container, name))]
+                if reader != holder and writable and _overlap(writable, read):
+                    where = f"volume {' and '.join(names)}, which {holder} can write"
+                    yield SecretPath("shared-volume", reader, secret, where, holder)
+
+
+def _one_storage(spec: Obj) -> list[list[str]]:
+    """Names of the volumes that can be written, those of one claim or of one path of the node together."""
+    found: dict[tuple[str, str], list[str]] = {}
     for volume in spec.get("volumes") or []:
-        name = volume.get("name", "")
         if any(kind in volume for kind in _READ_ONLY_VOLUMES):
             continue
-        users = {user: _mounts(container, name) for user, container in containers.items()}
-        for holder, secret in held:
-            writable = [mount for mount in users.get(holder, []) if not mount.get("readOnly")]
-            for reader, mounts in users.items():
-                if reader != holder and _overlap(writable, mounts):
-                    where = f"volume {name}, which {holder} can write"
-                    yield SecretPath("shared-volume", reader, secret, where, holder)
+        name = volume.get("name", "")
+        claim, path = dig(volume, "persistentVolumeClaim", "claimName"), dig(volume, "hostPath", "path")
+        same = ("claim", claim) if claim else ("path", posixpath.normpath(path)) if path else ("volume", name)
+        found.setdefault(same, []).append(name)
+    return list(found.values())
+
+
+def _file_keys(container: Obj, volume: str) -> Iterator[Obj]:
+    """What env reads from files of a volume (fileKeyRef), which needs no mount of it; as parts of the volume."""
+    for entry in container.get("env") or []:
+        ref = dig(entry, "valueFrom", "fileKeyRef") or {}
+        if ref.get("volumeName") == volume:
+            yield {"subPath": ref.get("path", "")}
 
 
 def _overlap(left: Iterable[Obj], right: Iterable[Obj]) -> bool:

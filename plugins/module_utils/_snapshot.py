@@ -37,6 +37,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._overrides i
 )
 from ansible_collections.orchestrator.platform.plugins.module_utils._rbac import (
     ACCOUNTS,
+    ANONYMOUS,
     AUTHENTICATED,
     UNAUTHENTICATED,
     Access,
@@ -291,13 +292,13 @@ class View:
         return labels.get(LABEL_COMPONENT) == BOT and labels.get(LABEL_INSTANCE) == self.expect.release
 
     def workloads(self, namespace: str) -> list[Bearer]:
-        """Every workload that no controller of its own stands above, Jobs among them."""
+        """Every workload that no other of them stands above, those of operators and Jobs of nobody's among them."""
         if namespace not in self._workloads:
             self._workloads[namespace] = [
                 Bearer(kind.name, namespace, obj["metadata"]["name"], pod_spec(obj, kind.name), obj)
                 for kind in (KINDS[name] for name in WORKLOADS)
                 for obj in self.objects(kind.plural, namespace)
-                if controller_of(obj) is None
+                if not _is_seen_elsewhere(obj, kind.name)
             ]
         return self._workloads[namespace]
 
@@ -692,7 +693,7 @@ class View:
 
     def _accounts(self, namespaces: list[str]) -> list[Who]:
         groups = [UNAUTHENTICATED, AUTHENTICATED, ACCOUNTS, *(f"{ACCOUNTS}:{name}" for name in namespaces)]
-        found = [Who("Group", "", name) for name in groups]
+        found = [Who("User", "", ANONYMOUS), *(Who("Group", "", name) for name in groups)]
         for namespace in namespaces:
             accounts = self.snapshot.objects.get(("serviceaccounts", namespace), [])
             names = {obj["metadata"]["name"] for obj in accounts}
@@ -743,6 +744,12 @@ class View:
         """The key that the published snippet reads."""
         watcher = None if self.snippet is None else self.snippet.watcher
         return str(secret_of(watcher, WEBHOOK_ENV).get("key") or WEBHOOK_ENV)
+
+
+def _is_seen_elsewhere(obj: Obj, kind: str) -> bool:
+    """Whether its controller is a workload too; a Job of any controller is seen in its pods while they run."""
+    owner = controller_of(obj)
+    return owner is not None and (kind == "Job" or owner.get("kind") in WORKLOADS)
 
 
 def _carries(bearer: Bearer, reader: Reader) -> bool:

@@ -67,8 +67,7 @@ def foreign_ephemeral(snapshot: Snapshot, container: dict) -> None:
     pod(snapshot)["ephemeralContainers"] = [{"name": "debugger", "image": "x", **container}]
 
 
-def api_token(snapshot: Snapshot) -> None:
-    path = "/var/run/secrets/kubernetes.io/serviceaccount"
+def api_token(snapshot: Snapshot, path: str = "/var/run/secrets/kubernetes.io/serviceaccount") -> None:
     source = {"serviceAccountToken": {"path": "token"}}
     pod(snapshot)["volumes"].append({"name": "kube-api-access", "projected": {"sources": [source]}})
     pod(snapshot)["initContainers"][0]["volumeMounts"].append({"name": "kube-api-access", "mountPath": path})
@@ -112,6 +111,20 @@ def foreign_secret(
 ) -> None:
     secret = {"metadata": {"name": name}, "type": "Opaque", "data": {key: b64(value)}}
     snapshot.objects[("secrets", namespace)].append(secret)
+
+
+def operators_workload(snapshot: Snapshot) -> None:
+    """Scaled to nothing, so that no pod tells of it."""
+    owner = {"apiVersion": "example.org/v1", "kind": "Thing", "name": "t", "uid": "u", "controller": True}
+    spec = {"containers": [{"name": "other", "image": "x", "env": secret_env("discord-secrets")}]}
+    labels = {"app": "other"}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    snapshot.objects[("deployments", "agents")].append(
+        {
+            "metadata": {"name": "other", "namespace": "agents", "ownerReferences": [owner]},
+            "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+        }
+    )
 
 
 def foreign_pod(snapshot: Snapshot, namespace: str = "agents", **spec) -> None:
@@ -342,6 +355,10 @@ CASES: list[tuple[str, str, Break]] = [
     ("secret-scope/configmap-values", "a value of the shape", lambda s: obj(s, "configmaps", "agents")["data"].update(x="https://d.example/api/webhooks/1/" + "z" * 30)),
     ("secret-scope/configmap-values", "literal variable", lambda s: set_item(workload(s)["containers"][0], "env", [{"name": "T", "value": TOKEN}])),
     ("secret-scope/service-account-token", "mounted", api_token),
+    ("secret-scope/service-account-token", "at another path", lambda s: api_token(s, "/var/run/secrets/tokens")),
+    ("secret-scope/configmap-values", "binary data", lambda s: set_item(obj(s, "configmaps", "agents"), "binaryData", {"x": b64(f"url={WEBHOOK}")})),
+    ("secret-scope/configmap-values", "an argument", lambda s: set_item(workload(s)["containers"][0], "args", ["--token", TOKEN])),
+    ("secret-scope/env-ref", "workload of an operator, without pods", operators_workload),
     ("secret-scope/share-process-namespace", "hostPID", lambda s: set_item(workload(s), "hostPID", True)),
     ("secret-scope/expected-paths", "watcher without webhook", lambda s: without_env(s, "DISCORD_WEBHOOK_URL")),
     ("secret-scope/expected-paths", "bot without token", lambda s: set_item(bot(s), "env", [])),
@@ -379,6 +396,11 @@ CASES: list[tuple[str, str, Break]] = [
     ("rbac/read-secrets", "bot token from the agents", lambda s: grant(s, "get", "secrets", namespace="monitor")),
     ("rbac/read-secrets", "every account of the namespace", lambda s: grant(s, "get", "secrets", to={"kind": "Group", "name": "system:serviceaccounts:agents"})),
     ("rbac/read-secrets", "everybody", lambda s: grant(s, "get", "secrets", to={"kind": "Group", "name": "system:authenticated"})),
+    ("rbac/read-secrets", "an empty patch answers with the values", lambda s: grant(s, "patch", "secrets")),
+    ("rbac/read-secrets", "a deletion by dry run, too", lambda s: grant(s, "deletecollection", "secrets")),
+    ("rbac/read-secrets", "without a name of its own", lambda s: grant(s, "get", "secrets", to={"kind": "User", "name": "system:anonymous"})),
+    ("rbac/read-secrets", "everybody without one", lambda s: grant(s, "get", "secrets", to={"kind": "Group", "name": "system:unauthenticated"})),
+    ("rbac/read-secrets", "an account by its user name", lambda s: grant(s, "get", "secrets", to={"kind": "User", "name": "system:serviceaccount:agents:default"})),
     ("rbac/create-pods", "pods", lambda s: grant(s, "create", "pods")),
     ("rbac/create-pods", "patch Deployments", lambda s: grant(s, "patch", "deployments", group="apps")),
     ("rbac/exec", "create", lambda s: grant(s, "create", "pods/exec")),
@@ -386,6 +408,12 @@ CASES: list[tuple[str, str, Break]] = [
     ("rbac/exec", "debugging", lambda s: grant(s, "patch", "pods/ephemeralcontainers")),
     ("rbac/impersonate", "users", lambda s: grant(s, "impersonate", "users", namespace="")),
     ("rbac/impersonate", "accounts", lambda s: grant(s, "impersonate", "serviceaccounts")),
+    ("rbac/impersonate", "constrained", lambda s: grant(s, "impersonate:user-info", "users", group="authentication.k8s.io", namespace="")),
+    ("rbac/impersonate", "constrained, an account", lambda s: grant(s, "impersonate:serviceaccount", "serviceaccounts", group="authentication.k8s.io")),
+    ("rbac/impersonate", "client certificates", lambda s: grant(s, "approve", "signers", group="certificates.k8s.io", namespace="")),
+    ("rbac/impersonate", "client certificates by name", lambda s: grant(s, "approve", "signers", group="certificates.k8s.io", namespace="", names=("kubernetes.io/kube-apiserver-client",))),
+    ("rbac/admission", "a webhook", lambda s: grant(s, "create", "mutatingwebhookconfigurations", group="admissionregistration.k8s.io", namespace="")),
+    ("rbac/admission", "our policy", lambda s: grant(s, "delete", "validatingadmissionpolicybindings", group="admissionregistration.k8s.io", namespace="", names=("discord-monitor",))),
     ("rbac/escalate", "bind", lambda s: grant(s, "bind", "clusterroles", group="rbac.authorization.k8s.io")),
     ("rbac/escalate", "escalate", lambda s: grant(s, "escalate", "roles", group="rbac.authorization.k8s.io")),
     ("rbac/token-request", "tokens", lambda s: grant(s, "create", "serviceaccounts/token")),
@@ -407,6 +435,7 @@ CASES: list[tuple[str, str, Break]] = [
     ("secret-scope/value-copies", "the API's credential in the monitor's", lambda s: api_credential(s) or foreign_secret(s, "y", API_TOKEN, "monitor")),
     ("secret-scope/configmap-values", "the API's credential", lambda s: api_credential(s) or obj(s, "configmaps", "monitor")["data"].update(x=API_TOKEN)),
     ("secret-scope/node-access", "privileged agent", lambda s: set_item(workload(s)["containers"][0], "securityContext", {"privileged": True})),
+    ("secret-scope/node-access", "a capability in small letters", lambda s: set_item(pod(s)["containers"][0], "securityContext", {"capabilities": {"add": ["sys_admin"]}})),
     ("secret-scope/node-access", "a capability", lambda s: set_item(pod(s)["containers"][0], "securityContext", {"capabilities": {"add": ["SYS_ADMIN"]}})),
     ("secret-scope/node-access", "the kubelet's folder", lambda s: volume(s, {"hostPath": {"path": "/var/lib/kubelet/pods"}})),
     ("secret-scope/node-access", "the whole node", lambda s: volume(s, {"hostPath": {"path": "/"}})),
@@ -416,6 +445,9 @@ CASES: list[tuple[str, str, Break]] = [
     ("secret-scope/node-access", "ephemeral container", lambda s: foreign_ephemeral(s, {"securityContext": {"privileged": True}})),
     ("delivery/webhook-secret-present", "that of an annotation is not there", lambda s: own_webhook(s, "team", there=False)),
     ("rbac/other-readers", "a team", lambda s: grant(s, "get", "secrets", to={"kind": "User", "name": "jane"})),
+    ("rbac/other-readers", "all accounts of a namespace elsewhere", lambda s: grant(s, "get", "secrets", to={"kind": "Group", "name": "system:serviceaccounts:ci"})),
+    ("rbac/other-readers", "who may exec here", lambda s: grant(s, "create", "pods/exec", to={"kind": "User", "name": "jane"})),
+    ("rbac/other-readers", "an account that makes pods here", lambda s: grant(s, "create", "pods", to={"kind": "ServiceAccount", "name": "runner", "namespace": "ci"})),
     ("rbac/other-readers", "an operator", lambda s: grant(s, "list", "secrets", namespace="", to={"kind": "ServiceAccount", "name": "op", "namespace": "ops"})),
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._matrix impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import View
 
 from .conftest import TOKEN, WEBHOOK
-from .test_checks import api_token, complaints, grant, obj, pod, secret_env, token_secret, workload
+from .test_checks import CASES, api_token, complaints, grant, obj, pod, secret_env, token_secret, workload
 
 
 def rows(snapshot, expect) -> set[tuple]:
@@ -180,3 +180,12 @@ def test_gaps_are_what_the_rows_are_made_of(snapshot, expect, place, told):
 
 def test_no_agent_namespace_is_a_gap(snapshot, expect):
     assert gaps(View(snapshot, expect._replace(agent_namespaces=()))) != []
+
+
+@pytest.mark.parametrize("broken", [case[2] for case in CASES], ids=[f"{c[0]}: {c[1]}" for c in CASES])
+def test_a_row_that_must_not_be_has_a_finding(broken, snapshot, expect):
+    """Matrix and findings are of one list: a red cell beside `everything holds` would be a lie of one of the two."""
+    broken(snapshot)
+    deviating = [row for row in matrix(View(snapshot, expect)) if row["found"] != row["expected"] and row["path"]]
+    families = {item["id"].partition("/")[0] for item in complaints(snapshot, expect)}
+    assert not deviating or families & {"secret-scope", "rbac"}, deviating

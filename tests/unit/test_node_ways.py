@@ -22,7 +22,10 @@ def found(spec: dict) -> list[tuple[str, str]]:
     [
         ({"privileged": True}, "privileged"),
         ({"windowsOptions": {"hostProcess": True}}, "hostProcess"),
-        *(({"capabilities": {"add": [name]}}, "capabilities") for name in ("ALL", "SYS_ADMIN", "CAP_BPF")),
+        *(
+            ({"capabilities": {"add": [name]}}, "capabilities")
+            for name in ("ALL", "all", "SYS_ADMIN", "Sys_Admin", "CAP_BPF", "cap_bpf")
+        ),
     ],
 )
 def test_setting_of_a_container_in_each_list(place, context, setting):
@@ -54,7 +57,8 @@ def test_nothing_that_opens_the_node(spec):
 
 
 READ = ["/", "//", "/var", "/var/lib/kubelet/", "/var/lib/kubelet/pods/uid/volumes", "/var/run/containerd/containerd.sock",
-        "/run", "/var/run", "/proc", "/proc/1", "/etc", "/etc/kubernetes/admin.conf", "/dev", "/var/log/../lib/kubelet"]  # fmt: skip
+        "/run", "/var/run", "/proc", "/proc/1", "/etc", "/etc/kubernetes/admin.conf", "/etc/rancher/k3s/k3s.yaml", "/dev",
+        "/var/run/cri-dockerd.sock", "/run/podman/podman.sock", "/run/k0s", "/var/lib/k0s", "/var/snap/microk8s/common/run", "/var/log/../lib/kubelet"]  # fmt: skip
 WRITTEN = ["/usr/local/bin", "/opt/cni/bin", "/etc/cron.d", "/root/.ssh"]
 HARMLESS = [
     "/var/log",

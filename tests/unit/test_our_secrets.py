@@ -23,6 +23,7 @@ from .conftest import TOKEN, WEBHOOK, answer_reviews, b64
 from .test_checks import (
     CREDENTIAL,
     complaints,
+    foreign_pod,
     foreign_secret,
     grant,
     obj,
@@ -499,6 +500,25 @@ def test_described_input_secret_stays_the_bridges(snapshot, expect):
     others = [{**entry, "readers": [{"container": "agent"}]}]
     described = expect._replace(more_secrets=verification.expectation(options(secrets=others)).more_secrets)
     assert "secret-scope/expected-paths" in failures(snapshot, described)
+
+
+@pytest.mark.parametrize(
+    "sharing",
+    [{"shareProcessNamespace": True}, {"ephemeralContainers": [{"name": "d", "targetContainerName": "agent2"}]}],
+)
+def test_who_sees_the_processes_of_any_holder_is_found(snapshot, expect, sharing):
+    """A row of the matrix that must not be has a finding, of Secrets too that are neither bot's nor watcher's."""
+    entry = {"namespace": "agents", "name": "github-token", "readers": [{"container": "agent2"}]}
+    described = expect._replace(more_secrets=verification.expectation(options(secrets=[entry])).more_secrets)
+    foreign_secret(snapshot, "token", "canary-of-a-token-0815", name="github-token")
+    holder = {"name": "agent2", "image": "x", "env": secret_env("github-token")}
+    foreign_pod(snapshot, containers=[holder, {"name": "other", "image": "x"}], **sharing)
+    found = complaints(snapshot, described)
+    assert {item["id"] for item in found} == {"secret-scope/share-process-namespace"}
+    reader = "d" if "ephemeralContainers" in sharing else "other"
+    assert [item["subject"]["container"] for item in found] == [reader]
+    rows = [row for row in matrix(View(snapshot, described)) if row["found"] and not row["expected"]]
+    assert [row["subject"]["container"] for row in rows] == [reader]
 
 
 def test_input_credential_elsewhere_is_found(snapshot, expect):

@@ -143,6 +143,39 @@ def test_what_counts_as_a_shared_volume(holder, reader, volume, counts):
     assert shared(holder, reader, volume) == ({"shared-volume"} if counts else set())
 
 
+@pytest.mark.parametrize(
+    ("of_holder", "of_reader", "counts"),
+    [
+        ({"persistentVolumeClaim": {"claimName": "c"}}, {"persistentVolumeClaim": {"claimName": "c"}}, True),
+        ({"persistentVolumeClaim": {"claimName": "c"}}, {"persistentVolumeClaim": {"claimName": "d"}}, False),
+        ({"hostPath": {"path": "/h"}}, {"hostPath": {"path": "/h/"}}, True),
+        ({"emptyDir": {}}, {"emptyDir": {}}, False),
+    ],
+)
+def test_one_storage_by_two_names(of_holder, of_reader, counts):
+    """Two volumes of a pod lead to one claim, or to one path of the node."""
+    spec = pod("holder", "reader")
+    hold(spec, spec["containers"][0], "env")
+    spec["volumes"] = [{"name": "x", **of_holder}, {"name": "y", **of_reader}]
+    for name, container in zip("xy", spec["containers"], strict=True):
+        container["volumeMounts"] = [{"name": name, "mountPath": "/m"}]
+    assert ("shared-volume" in {item.path for item in secret_paths(spec)}) is counts
+
+
+@pytest.mark.parametrize(
+    ("sub_path", "path", "counts"), [("", "env", True), ("a", "a/env", True), ("a", "b/env", False)]
+)
+def test_a_variable_from_a_file_needs_no_mount(sub_path, path, counts):
+    """fileKeyRef (Kubernetes 1.34): the kubelet reads the file of a volume that another container writes."""
+    spec = pod("holder", "reader")
+    hold(spec, spec["containers"][0], "env")
+    spec["volumes"] = [{"name": "x", "emptyDir": {}}]
+    spec["containers"][0]["volumeMounts"] = [{"name": "x", "mountPath": "/m", "subPath": sub_path}]
+    reference = {"volumeName": "x", "path": path, "key": "K"}
+    spec["containers"][1]["env"] = [{"name": "K", "valueFrom": {"fileKeyRef": reference}}]
+    assert ("shared-volume" in {item.path for item in secret_paths(spec)}) is counts
+
+
 def test_holder_needs_no_detour():
     """A container that holds the Secret itself has no second way through another holder."""
     spec = pod("a", "b")

@@ -47,6 +47,7 @@ CSI = {"csi": {"driver": "d.example.org", "nodePublishSecretRef": {"name": BOT}}
 DRIVERS = {
     "flexVolume": {"driver": "example.org/flex"},
     "cephfs": {"monitors": ["192.0.2.1"]},
+    "cinder": {"volumeID": "v"},
     "iscsi": {"targetPortal": "192.0.2.1", "iqn": "iqn.2001-04.org.example:storage", "lun": 0},
     "rbd": {"monitors": ["192.0.2.1"], "image": "i"},
     "scaleIO": {"gateway": "https://192.0.2.1", "system": "s", "volumeName": "v"},
