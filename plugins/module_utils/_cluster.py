@@ -215,24 +215,28 @@ class Cluster:
     ) -> None:
         """List, then watch, and hand over every (event type, object) until `stop`; begins anew when the watch ends.
 
+        What a new list lacks was deleted between two watches: DELETED is handed over with its metadata alone, also for
+        an object of which another one has the name now.
         `since` is the resourceVersion of a list that the caller has read: the first round then only watches.
         Raises ApiError and ClusterError from the first list, later only where the credentials are refused: an API
         server that is away for a while, or a watch that breaks, is asked again, at most once in MIN_ROUND_S. Where the
         watch is forbidden, `refused` is told once, and lists follow each other at a slower pace.
         """
         listed, version, refusals = bool(since), since, 0
+        told = _Told(deliver)
         while not stop.is_set():
             begun = time.monotonic()
             try:
                 if not version:
+                    there = set()
                     for items, version in self.pages(path, **params):  # noqa: B007 (the last one counts)
-                        for item in items:
-                            deliver("ADDED", item)
+                        there |= {told.tell("ADDED", item) for item in items}
+                    told.drop_all_but(there)  # only now: half a list says nothing of what is gone
                 listed = True
                 for event, item in self._watch(path, version, params):
                     if stop.is_set():
                         return
-                    deliver(event, item)
+                    told.tell(event, item)
             except ClusterError as exc:
                 # Also: listing is permitted and watching is not, or the version is too old.
                 if not listed or (isinstance(exc, ApiError) and exc.status == 401):
@@ -484,6 +488,35 @@ def _api_error(response: Foreign) -> ApiError:
     if response.status == 401:
         text = "the credentials are not accepted (401): check kubeconfig, context or token"
     return ApiError(response.status, text[:500], body)
+
+
+_Name = tuple[str, str]  # namespace and name
+
+
+class _Told:
+    """Hands events over and remembers what is there, by a few fields each: whole objects would pile up."""
+
+    def __init__(self, deliver: Callable[[str, Obj], None]) -> None:
+        self._deliver = deliver
+        self._there: dict[_Name, Obj] = {}
+
+    def tell(self, event: str, item: Obj) -> _Name:
+        """Hand over one event; returns whose it is."""
+        meta = item.get("metadata") or {}
+        known = {key: meta[key] for key in ("namespace", "name", "uid", "generation") if key in meta}
+        name = (meta.get("namespace", ""), meta.get("name", ""))
+        before = self._there.pop(name, known)
+        if before.get("uid") != known.get("uid"):
+            self._deliver("DELETED", {"metadata": before})
+        if event != "DELETED":
+            self._there[name] = known
+        self._deliver(event, item)
+        return name
+
+    def drop_all_but(self, names: set[_Name]) -> None:
+        """Everything else is there no more."""
+        for name in [name for name in self._there if name not in names]:
+            self._deliver("DELETED", {"metadata": self._there.pop(name)})
 
 
 class Stopwatch:

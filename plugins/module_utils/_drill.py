@@ -92,9 +92,17 @@ class Pods:
             return self._pods[name]
 
     def rows(self, name: str) -> list[Row]:
-        """The pod's containers as they are now; none when it is gone."""
+        """The pod's containers as last seen; none when it is gone."""
         with self._changed:
             return rows_of(self._pods[name]) if name in self._pods else []
+
+    def read(self, name: str) -> list[Row]:
+        """The pod's containers by a question of its own, since a watch may lag; none when it is gone.
+
+        Listed, which is permitted to whoever watches, as `get` need not be. Raises ClusterError.
+        """
+        found, _version = self._cluster.items(self._path, fieldSelector=f"metadata.name={name}")
+        return [row for pod in found for row in rows_of(pod)]
 
     def forget(self, name: str) -> None:
         """Begin to note the states of a pod anew."""

@@ -341,6 +341,45 @@ def test_follow_lists_then_watches_then_lists_again(server, monkeypatch):
     assert server.seen[1][2]["resourceVersion"] == ["5"]
 
 
+def listed(*pods: tuple[str, str], token: str = "") -> tuple[int, str, dict]:
+    """A list, or a page of one, with these (name, uid)."""
+    items = [{"metadata": {"name": name, "uid": uid}, "status": {}} for name, uid in pods]
+    return (200, json.dumps({"items": items, "metadata": {"resourceVersion": "5", "continue": token}}), {})
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        ([listed(("b", "2"), ("c", "3"))], [("ADDED", "b", "2"), ("ADDED", "c", "3"), ("DELETED", "a", "1")]),
+        (
+            [listed(("a", "9"), ("b", "2"), ("c", "3"))],
+            [("DELETED", "a", "1"), ("ADDED", "a", "9"), ("ADDED", "b", "2"), ("ADDED", "c", "3")],
+        ),
+        (
+            [listed(("b", "2"), token="t"), (400, "{}", {}), listed(("a", "1"), ("c", "3"))],
+            [("ADDED", "b", "2"), ("ADDED", "a", "1"), ("ADDED", "c", "3"), ("DELETED", "b", "2")],
+        ),
+    ],
+    ids=["gone", "another of its name", "half a list tells of none"],
+)
+def test_what_a_new_list_lacks_is_told_as_deleted(server, monkeypatch, later, told):
+    """Its own event fell between two watches, and nobody would ever hear of it."""
+    monkeypatch.setattr(_cluster, "MIN_ROUND_S", 0.01)
+    end = (200, json.dumps({"type": "DELETED", "object": {"metadata": {"name": "e", "uid": "5"}}}) + "\n", {})
+    server.answers["/x"] = [listed(("a", "1"), ("b", "2")), end, *later, (200, "", {})]
+    seen, stop = [], threading.Event()
+
+    def deliver(event: str, item: dict) -> None:
+        seen.append((event, item["metadata"]["name"], item["metadata"]["uid"]))
+        if len(seen) == 3 + len(told):
+            stop.set()
+
+    thread = threading.Thread(target=cluster_at(server.url).follow, args=("/x", deliver, stop), daemon=True)
+    thread.start()
+    assert stop.wait(20), seen
+    assert seen == [("ADDED", "a", "1"), ("ADDED", "b", "2"), ("DELETED", "e", "5"), *told]
+
+
 def test_refused_watch_is_told_once_and_lists_become_rare(server):
     """Listing is permitted and watching is not: else a list a second for the whole wait."""
     server.answers["/x"] = [(200, LIST, {}), (403, json.dumps({"message": "watch is forbidden"}), {})] * 3
