@@ -12,6 +12,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 import types
 from collections.abc import Iterator
 
@@ -46,7 +47,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._findings im
 from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Snapshot, View
 from ansible_collections.orchestrator.platform.plugins.modules.fault_drill import ARGUMENT_SPEC, run
 
-from .loopback import Server, cluster_at
+from .loopback import Ended, Server, cluster_at
 
 PODS = "/api/v1/namespaces/agents/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/agents/deployments"
@@ -249,6 +250,54 @@ def test_a_command_that_did_not_start_is_tried_once_more(server, agent, first, a
     with pytest.raises(ApiError, match="HTTP 403"):
         agent.execute("agent", ["true"])
     assert sum(path.endswith("/exec") for _method, path, *_rest in server.seen) == asked
+
+
+def strike(agent: AgentStage) -> None:
+    agent._deadline += 10
+    agent.strike("discord-watcher", ["end"])
+
+
+def asked(server: Server) -> int:
+    """How many commands were asked for."""
+    return sum(path.endswith("/exec") for _method, path, *_rest in server.seen)
+
+
+@pytest.mark.parametrize("end", [Ended(0), Ended(137), Ended(None)], ids=["in time", "with its container", "broken"])
+@pytest.mark.parametrize("refusals", [0, 1])
+def test_a_strike_that_is_refused_once_is_struck_once(server, agent, end, refusals):
+    """It was swallowed, waited for, and told as a watcher that was not restarted. What may have run is not repeated."""
+    server.say(f"{PODS}/coder-1/exec", *[(500, {})] * refusals, end, (403, {}))
+    strike(agent)
+    assert asked(server) == refusals + 1
+
+
+@pytest.mark.parametrize(("status", "times"), [(503, 2), (403, 1)])
+def test_a_strike_that_stays_refused_is_told_as_that(server, agent, status, times):
+    server.say(f"{PODS}/coder-1/exec", (status, {}))
+    with pytest.raises(ApiError, match=f"HTTP {status}"):
+        strike(agent)
+    assert asked(server) == times
+
+
+def test_a_strike_that_fails_is_told_with_its_last_line(server, agent, monkeypatch):
+    """And not as a watcher that was not restarted."""
+    monkeypatch.setattr(_drill, "END_S", 0.1)
+    server.say(f"{PODS}/coder-1/exec", Ended(1, "Traceback\nPermissionError: no\n"))
+    text = r"end coder-1/discord-watcher ended with 1 and the container runs on: PermissionError: no; see that"
+    with pytest.raises(BrokenDrillError, match=text):
+        strike(agent)
+
+
+def test_a_strike_that_fails_as_its_container_ends_has_struck(server, agent):
+    """The command asks what it kills, which may refuse it just before both are gone."""
+    server.say(f"{PODS}/coder-1/exec", Ended(1, "ConnectionRefusedError\n"))
+    ended = pod("coder-1", "coder")
+    state = {"name": "discord-watcher", "restartCount": 1, "state": {"terminated": {}}}
+    ended["status"] = {**READY, "initContainerStatuses": [state]}
+    timer = threading.Timer(0.5, agent.ground.pods._deliver, ("MODIFIED", ended))
+    timer.start()
+    strike(agent)
+    timer.join()
 
 
 def test_writing_twice_is_writing_once(tmp_path):
