@@ -11,13 +11,14 @@ plain JSON over the connection pool beneath it is several times cheaper.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import json
 import threading
 import time
 import typing as t
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from urllib.parse import urlencode
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._api_client import api_client
@@ -34,6 +35,7 @@ RESTARTS = 2  # of a list whose continue token has expired; the last time it is 
 WATCH_SECONDS = 50  # a watch ends by itself below the read timeout and is begun again
 MIN_ROUND_S = 1.0  # arbitrary: list and watch are begun anew at most this often
 REFUSED_ROUND_S = 5.0  # arbitrary: where listing is permitted and watching is not, the list is read this often
+MIN_LEFT_S = 0.1  # for a command whose time is over once its channel is open; no time at all would mean without end
 RETRIES = 3
 _RETRY_STATUS = (429, 502, 503, 504)
 _PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -213,24 +215,28 @@ class Cluster:
     ) -> None:
         """List, then watch, and hand over every (event type, object) until `stop`; begins anew when the watch ends.
 
+        What a new list lacks was deleted between two watches: DELETED is handed over with its metadata alone, also for
+        an object of which another one has the name now.
         `since` is the resourceVersion of a list that the caller has read: the first round then only watches.
         Raises ApiError and ClusterError from the first list, later only where the credentials are refused: an API
         server that is away for a while, or a watch that breaks, is asked again, at most once in MIN_ROUND_S. Where the
         watch is forbidden, `refused` is told once, and lists follow each other at a slower pace.
         """
         listed, version, refusals = bool(since), since, 0
+        told = _Told(deliver)
         while not stop.is_set():
             begun = time.monotonic()
             try:
                 if not version:
+                    there = set()
                     for items, version in self.pages(path, **params):  # noqa: B007 (the last one counts)
-                        for item in items:
-                            deliver("ADDED", item)
+                        there |= {told.tell("ADDED", item) for item in items}
+                    told.drop_all_but(there)  # only now: half a list says nothing of what is gone
                 listed = True
                 for event, item in self._watch(path, version, params):
                     if stop.is_set():
                         return
-                    deliver(event, item)
+                    told.tell(event, item)
             except ClusterError as exc:
                 # Also: listing is permitted and watching is not, or the version is too old.
                 if not listed or (isinstance(exc, ApiError) and exc.status == 401):
@@ -264,36 +270,55 @@ class Cluster:
     # -- commands in containers -----------------------------------------------------------------------------------
 
     def run_in(self, namespace: str, pod: str, container: str, argv: list[str], *, timeout_s: float) -> ExecResult:
-        """Run a command in a container over a websocket.
+        """Run a command in a container over a websocket, from the handshake on in so many seconds.
 
         Raises ApiError with the status of a refused handshake, else ClusterError, when it cannot be started.
         """
+        limit_s = self._in_time(timeout_s)
+        until = time.monotonic() + limit_s
+        self._count()
+        unrun = f"The command could not be run in {namespace}/{pod}/{container}"
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        try:
+            channel = _within(limit_s, self._channel(path, container, argv))
+        except TimeoutError as exc:
+            raise ClusterError(f"{unrun}: the API server did not answer within {limit_s:.3g} s.") from exc
+        except _RefusedError as exc:
+            text = f"{unrun}: {exc}."
+            raise (ApiError(exc.status, text, {}) if exc.status else ClusterError(text)) from exc
+        try:
+            with contextlib.closing(channel):
+                left_s = max(MIN_LEFT_S, until - time.monotonic())
+                channel.sock.settimeout(left_s)  # else half a frame is waited for without end
+                channel.run_forever(timeout=left_s)
+                stdout, stderr = channel.read_stdout(timeout=0) or "", channel.read_stderr(timeout=0) or ""
+                code = None if channel.is_open() else channel.returncode
+        except Exception as exc:
+            raise ClusterError(f"{unrun}: {type(exc).__name__}.") from exc
+        return ExecResult(code, stdout, stderr)
+
+    def _channel(self, path: str, container: str, argv: list[str]) -> Callable[[], Foreign]:
+        """What opens the websocket for a command; it raises _RefusedError."""
         # Not needed by anybody else. The websocket alone: the typed API in front of it costs half a second to import.
         from kubernetes.stream.ws_client import websocket_call
 
-        self._in_time(timeout_s)
-        self._count()
         query = [("container", container), ("stdin", "false"), ("stdout", "true"), ("stderr", "true"), ("tty", "false")]
-        try:
-            channel = websocket_call(
-                self._api.configuration,
-                "GET",
-                f"{self.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec",
-                headers={name.lower(): value for name, value in self._headers().items()},
-                query_params=[*(("command", word) for word in argv), *query],
-                _preload_content=False,
-            )
-            channel.run_forever(timeout=self._in_time(timeout_s))
-            stdout, stderr = channel.read_stdout(timeout=0) or "", channel.read_stderr(timeout=0) or ""
-            code = None if channel.is_open() else channel.returncode
-            channel.close()
-        except Exception as exc:
-            # The websocket client raises a dozen unrelated types; the text may hold headers, so only the type is shown.
-            status = _handshake_status(exc)
-            why = f"HTTP {status}" if status else type(exc).__name__
-            text = f"The command could not be run in {namespace}/{pod}/{container}: {why}."
-            raise (ApiError(status, text, {}) if status else ClusterError(text)) from exc
-        return ExecResult(code, stdout, stderr)
+
+        def connect() -> Foreign:
+            try:
+                return websocket_call(
+                    self._api.configuration,
+                    "GET",
+                    f"{self.host}{path}",
+                    headers={name.lower(): value for name, value in self._headers().items()},
+                    query_params=[*(("command", word) for word in argv), *query],
+                    _preload_content=False,
+                )
+            except Exception as exc:
+                # A dozen unrelated types, whose text may hold headers: only the type is shown.
+                raise _RefusedError(exc) from exc
+
+        return connect
 
     # -- beneath --------------------------------------------------------------------------------------------------
 
@@ -376,6 +401,41 @@ class Cluster:
         )
 
 
+class _RefusedError(Exception):
+    """No websocket: `status` is the HTTP code of the answer, 0 where there is none."""
+
+    def __init__(self, exc: Exception) -> None:
+        # Read here, where it was raised: whoever raises it again while he handles another error changes its context.
+        self.status = _handshake_status(exc)
+        super().__init__(f"HTTP {self.status}" if self.status else type(exc).__name__)
+
+
+def _within(limit_s: float, connect: Callable[[], Foreign]) -> Foreign:
+    """A channel that is open in so many seconds; raises TimeoutError. One that opens later is closed at once.
+
+    The websocket client connects without a timeout and takes none, so a thread waits that nobody waits for.
+    """
+    opened: Future[Foreign] = Future()
+
+    def attempt() -> None:
+        try:
+            opened.set_result(connect())
+        except BaseException as exc:  # noqa: BLE001 (raised again by whoever waits)
+            opened.set_exception(exc)
+
+    threading.Thread(target=attempt, name="open-channel", daemon=True).start()
+    try:
+        return opened.result(timeout=limit_s)
+    except TimeoutError:
+        opened.add_done_callback(_hang_up)
+        raise
+
+
+def _hang_up(opened: Future[Foreign]) -> None:
+    if opened.exception() is None:
+        opened.result().close()
+
+
 def _handshake_status(exc: BaseException) -> int:
     """HTTP status of a refused websocket handshake, 0 where there is none.
 
@@ -428,6 +488,35 @@ def _api_error(response: Foreign) -> ApiError:
     if response.status == 401:
         text = "the credentials are not accepted (401): check kubeconfig, context or token"
     return ApiError(response.status, text[:500], body)
+
+
+_Name = tuple[str, str]  # namespace and name
+
+
+class _Told:
+    """Hands events over and remembers what is there, by a few fields each: whole objects would pile up."""
+
+    def __init__(self, deliver: Callable[[str, Obj], None]) -> None:
+        self._deliver = deliver
+        self._there: dict[_Name, Obj] = {}
+
+    def tell(self, event: str, item: Obj) -> _Name:
+        """Hand over one event; returns whose it is."""
+        meta = item.get("metadata") or {}
+        known = {key: meta[key] for key in ("namespace", "name", "uid", "generation") if key in meta}
+        name = (meta.get("namespace", ""), meta.get("name", ""))
+        before = self._there.pop(name, known)
+        if before.get("uid") != known.get("uid"):
+            self._deliver("DELETED", {"metadata": before})
+        if event != "DELETED":
+            self._there[name] = known
+        self._deliver(event, item)
+        return name
+
+    def drop_all_but(self, names: set[_Name]) -> None:
+        """Everything else is there no more."""
+        for name in [name for name in self._there if name not in names]:
+            self._deliver("DELETED", {"metadata": self._there.pop(name)})
 
 
 class Stopwatch:

@@ -25,12 +25,13 @@ from ansible_collections.orchestrator.platform.plugins.module_utils import _faul
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster, ExecResult
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, ClusterError, PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_table import Row, last_end, rows_of
-from ansible_collections.orchestrator.platform.plugins.module_utils._faults import AGENT, BRIDGE, WATCHER
+from ansible_collections.orchestrator.platform.plugins.module_utils._faults import AGENT, BRIDGE, KILLED, WATCHER
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj, dig
 
 LABEL_FAULT = "orchestrator.platform/fault"
 ASK_S = 0.5  # between two questions to a fake Discord
 EXEC_S = 30.0  # for a command that ends by itself
+END_S = 20.0  # arbitrary: for the kubelet to tell that a container has ended
 ANSWER_S = 20.0  # for an answer of a fake Discord, also when a fault has used up its time
 PACE = threading.Event()  # never set: its wait is the pace of questions that no watch answers
 
@@ -92,9 +93,17 @@ class Pods:
             return self._pods[name]
 
     def rows(self, name: str) -> list[Row]:
-        """The pod's containers as they are now; none when it is gone."""
+        """The pod's containers as last seen; none when it is gone."""
         with self._changed:
             return rows_of(self._pods[name]) if name in self._pods else []
+
+    def read(self, name: str) -> list[Row]:
+        """The pod's containers by a question of its own, since a watch may lag; none when it is gone.
+
+        Listed, which is permitted to whoever watches, as `get` need not be. Raises ClusterError.
+        """
+        found, _version = self._cluster.items(self._path, fieldSelector=f"metadata.name={name}")
+        return [row for pod in found for row in rows_of(pod)]
 
     def forget(self, name: str) -> None:
         """Begin to note the states of a pod anew."""
@@ -182,14 +191,48 @@ class Stage:
             # A connection that broke says nothing about the pod.
             done = run(timeout_s=timeout_s)
         if done.code != 0:
-            text = done.stderr.strip().splitlines()[-1:] or ["no output"]
-            raise BrokenDrillError(f"a command in {self.pod}/{container} ended with {done.code}: {text[0][:200]}")
+            raise BrokenDrillError(f"a command in {self.pod}/{container} ended with {done.code}: {_last_line(done)}")
         return done
 
     def strike(self, container: str, argv: list[str]) -> None:
-        """Run a command that ends its own container, and so mostly itself without an answer."""
-        with contextlib.suppress(ClusterError):
-            self.ground.cluster.run_in(self.ground.namespace, self.pod, container, argv, timeout_s=self.left_s())
+        """Run a command that ends its own container, and so mostly itself without an answer.
+
+        Raises ApiError where it was refused, and BrokenDrillError where it failed and the container runs on.
+        """
+        before = self._lives(container)
+        try:
+            done = self._begun(container, argv)
+        except ApiError:
+            raise  # nothing ran, so nothing is to be waited for
+        except ClusterError:
+            return  # as when the container ended; whether it did shows by its restart
+        # Killed together with its container, it gives KILLED. Another code may come just before that.
+        if done.code not in (None, 0, KILLED) and not self._ended(container, before):
+            raise BrokenDrillError(
+                f"the command that was to end {self.pod}/{container} ended with {done.code} and the container runs on: "
+                f"{_last_line(done)}; see that its image is one of this collection's, then run the drill again"
+            )
+
+    def _begun(self, container: str, argv: list[str]) -> ExecResult:
+        """Run a command that may not run twice: once more only where a server error says that nothing ran."""
+        run = functools.partial(self.ground.cluster.run_in, self.ground.namespace, self.pod, container, argv)
+        try:
+            return run(timeout_s=self.left_s())
+        except ApiError as exc:
+            if exc.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+        PACE.wait(ASK_S)
+        return run(timeout_s=self.left_s())
+
+    def _lives(self, container: str) -> set[tuple[str, int, str]]:
+        """What differs once a container has ended, restarted or not."""
+        rows = self.ground.pods.rows(self.pod)
+        return {(row.container_id, row.restarts, row.started_at) for row in rows if row.container == container}
+
+    def _ended(self, container: str, before: set[tuple[str, int, str]]) -> bool:
+        """Wait until a container is no more what it was; False when it still is."""
+        # The lock of `wait` is one that its own thread may take again.
+        return bool(self.ground.pods.wait(lambda _pods: self._lives(container) != before, min(END_S, self.left_s())))
 
     def restarts(self) -> int:
         """restartCount of the struck container."""
@@ -256,6 +299,10 @@ class Stage:
         self.say()
         if not self.complete():
             raise BrokenDrillError("no line arrived before the fault: the watcher did not deliver")
+
+
+def _last_line(done: ExecResult) -> str:
+    return (done.stderr.strip().splitlines()[-1:] or ["no output"])[0][:200]
 
 
 class AgentStage(Stage):

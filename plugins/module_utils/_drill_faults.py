@@ -59,7 +59,12 @@ def observe(stage: Stage, fault: Fault) -> Seen:
             return seen._replace(unread=str(exc))
         seen = seen._replace(problem=f"the fault could not be observed: {exc}")
     took_s = round(time.monotonic() - began, 1)
-    return seen._replace(before=before, after=pods.rows(pod), seen=pods.seen(pod), took_s=took_s)
+    try:
+        return seen._replace(before=before, after=pods.read(pod), seen=pods.seen(pod), took_s=took_s)
+    except PlatformError as exc:
+        # Without a picture to compare with nothing is said of the others, neither that they changed nor that not.
+        problem = seen.problem or f"the fault could not be observed: {pod} could not be read after it: {exc}"
+        return seen._replace(problem=problem, took_s=took_s)
 
 
 def ready(stage: Stage) -> None:

@@ -33,16 +33,22 @@ while True:
             pass
 """
 
-# Where the kernel kills one process and not the whole group (cgroup v1), it is to be the watcher: many small helpers,
-# and the watcher with the higher score.
+# Where the kernel kills one process and not the whole group (cgroup v1, or v2 without memory.oom.group), it is the one
+# with the most memory of its own, scores included. That is to be the watcher: it has the higher score, and this program
+# stays small. What it takes is shared memory, which needs no file system. It counts for the container as long as it is
+# mapped, and for a process only while its page table points there, which MADV_DONTNEED ends. It is filled by page
+# faults, since at the limit older kernels answer a system call with an error and kill nobody. Process 1 takes this
+# program with it, and so all that was taken. One process only: of many that wait at the limit each spends CPU.
 _OOM = """
-import os, signal
+import mmap
 with open("/proc/1/oom_score_adj", "w") as file:
     file.write("1000")
+piece, held = b"x" * (1 << 20), []
 while True:
-    if os.fork() == 0:
-        held = bytearray(2 * 1024 * 1024)
-        signal.pause()
+    part = mmap.mmap(-1, len(piece))
+    part.write(piece)
+    part.madvise(mmap.MADV_DONTNEED)
+    held.append(part)
 """
 
 _STOP = "import os, signal; os.kill(1, signal.SIGTERM)"

@@ -7,16 +7,18 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils import _cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
     ApiError,
     ClusterError,
+    PlatformError,
     UnreachableError,
 )
 
-from .loopback import cluster_at
+from .loopback import Ended, cluster_at
 
 
 def test_list_follows_every_page(server):
@@ -339,6 +341,45 @@ def test_follow_lists_then_watches_then_lists_again(server, monkeypatch):
     assert server.seen[1][2]["resourceVersion"] == ["5"]
 
 
+def listed(*pods: tuple[str, str], token: str = "") -> tuple[int, str, dict]:
+    """A list, or a page of one, with these (name, uid)."""
+    items = [{"metadata": {"name": name, "uid": uid}, "status": {}} for name, uid in pods]
+    return (200, json.dumps({"items": items, "metadata": {"resourceVersion": "5", "continue": token}}), {})
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        ([listed(("b", "2"), ("c", "3"))], [("ADDED", "b", "2"), ("ADDED", "c", "3"), ("DELETED", "a", "1")]),
+        (
+            [listed(("a", "9"), ("b", "2"), ("c", "3"))],
+            [("DELETED", "a", "1"), ("ADDED", "a", "9"), ("ADDED", "b", "2"), ("ADDED", "c", "3")],
+        ),
+        (
+            [listed(("b", "2"), token="t"), (400, "{}", {}), listed(("a", "1"), ("c", "3"))],
+            [("ADDED", "b", "2"), ("ADDED", "a", "1"), ("ADDED", "c", "3"), ("DELETED", "b", "2")],
+        ),
+    ],
+    ids=["gone", "another of its name", "half a list tells of none"],
+)
+def test_what_a_new_list_lacks_is_told_as_deleted(server, monkeypatch, later, told):
+    """Its own event fell between two watches, and nobody would ever hear of it."""
+    monkeypatch.setattr(_cluster, "MIN_ROUND_S", 0.01)
+    end = (200, json.dumps({"type": "DELETED", "object": {"metadata": {"name": "e", "uid": "5"}}}) + "\n", {})
+    server.answers["/x"] = [listed(("a", "1"), ("b", "2")), end, *later, (200, "", {})]
+    seen, stop = [], threading.Event()
+
+    def deliver(event: str, item: dict) -> None:
+        seen.append((event, item["metadata"]["name"], item["metadata"]["uid"]))
+        if len(seen) == 3 + len(told):
+            stop.set()
+
+    thread = threading.Thread(target=cluster_at(server.url).follow, args=("/x", deliver, stop), daemon=True)
+    thread.start()
+    assert stop.wait(20), seen
+    assert seen == [("ADDED", "a", "1"), ("ADDED", "b", "2"), ("DELETED", "e", "5"), *told]
+
+
 def test_refused_watch_is_told_once_and_lists_become_rare(server):
     """Listing is permitted and watching is not: else a list a second for the whole wait."""
     server.answers["/x"] = [(200, LIST, {}), (403, json.dumps({"message": "watch is forbidden"}), {})] * 3
@@ -364,6 +405,104 @@ def test_command_on_an_unreachable_server_is_one_sentence(server):
     with pytest.raises(ClusterError, match="n/p/c: ") as caught:
         cluster_at(server.url).run_in("n", "p", "c", ["true"], timeout_s=5.0)
     assert not isinstance(caught.value, ApiError)
+
+
+EXEC = "/api/v1/namespaces/n/pods/p/exec"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_command_tells_how_it_ended(server, code):
+    """Else the cases below would prove nothing."""
+    server.say(EXEC, Ended(code, "so it was"))
+    assert cluster_at(server.url).run_in("n", "p", "c", ["true"], timeout_s=5.0) == (code, "", "so it was")
+
+
+@pytest.fixture
+def silent():
+    """The URL of a server that accepts connections and says nothing, and its listening socket."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", listening
+
+
+def in_time(function, seconds: float):
+    """What a function raised; fails where it has not ended, since a test may not hang either."""
+    raised = []
+
+    def attempt() -> None:
+        try:
+            function()
+        except PlatformError as exc:
+            raised.append(exc)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), f"it took longer than {seconds} s"
+    return raised[0]
+
+
+@pytest.mark.parametrize(("timeout_s", "limit_s"), [(0.5, None), (600.0, 0.5)], ids=["its own", "of everything"])
+def test_command_on_a_silent_server_ends_in_time(silent, timeout_s, limit_s):
+    """The websocket client connects without any timeout."""
+    cluster = cluster_at(silent[0], options={"limit_s": limit_s})
+    raised = in_time(lambda: cluster.run_in("n", "p", "c", ["true"], timeout_s=timeout_s), 20.0)
+    assert type(raised) is ClusterError
+    assert str(raised).startswith("The command could not be run in n/p/c: the API server did not answer within 0.")
+    left = [thread for thread in threading.enumerate() if thread.name == "open-channel"]
+    assert all(thread.daemon for thread in left), "a module must be able to end"
+
+
+def test_half_an_answer_to_a_command_ends_in_time(server):
+    """The handshake is done, and then the server stops in the middle of a frame."""
+    server.say(EXEC, Ended(1, "a long text", cut=5))
+    raised = in_time(lambda: cluster_at(server.url).run_in("n", "p", "c", ["true"], timeout_s=0.5), 20.0)
+    assert type(raised) is ClusterError
+
+
+def test_a_channel_that_opens_too_late_is_closed():
+    """Nobody would read from it any more."""
+    closed, may_open = threading.Event(), threading.Event()
+
+    class Channel:
+        def close(self) -> None:
+            closed.set()
+
+    def connect() -> Channel:
+        may_open.wait(20)
+        return Channel()
+
+    with pytest.raises(TimeoutError):
+        _cluster._within(0.1, connect)
+    assert not closed.is_set()
+    may_open.set()
+    assert closed.wait(20)
+
+
+def test_a_broken_command_is_not_given_the_status_of_an_earlier_refusal(server):
+    """Refused once, begun anew while that is handled, and then the connection breaks: something may have run."""
+    server.say(EXEC, (503, {}), Ended(None))
+    cluster = cluster_at(server.url)
+
+    def twice() -> None:
+        try:
+            cluster.run_in("n", "p", "c", ["true"], timeout_s=5.0)
+        except ApiError:
+            cluster.run_in("n", "p", "c", ["true"], timeout_s=5.0)
+
+    with pytest.raises(ClusterError, match="n/p/c: ") as caught:
+        twice()
+    assert type(caught.value) is ClusterError
+
+
+def test_the_connection_pool_outlives_a_command_without_an_answer(server):
+    """A command has a connection of its own: other requests go on."""
+    server.say("/x", (200, {"n": 1}))
+    server.say(EXEC, Ended(0, "text", cut=0))
+    cluster = cluster_at(server.url)
+    began = time.monotonic()
+    assert cluster.run_in("n", "p", "c", ["true"], timeout_s=0.3).code is None
+    assert time.monotonic() - began < 20
+    assert cluster.get("/x") == {"n": 1}
 
 
 def test_delete_names_the_very_object(server):

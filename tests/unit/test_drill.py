@@ -12,12 +12,13 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 import types
 from collections.abc import Iterator
 
 import pytest
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.orchestrator.platform.plugins.module_utils import _drill
+from ansible_collections.orchestrator.platform.plugins.module_utils import _cluster, _drill, _drill_faults
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill import (
     AgentStage,
     BrokenDrillError,
@@ -26,18 +27,27 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._drill impor
     Pods,
     ProbeStage,
 )
-from ansible_collections.orchestrator.platform.plugins.module_utils._drill_faults import ACTIONS
+from ansible_collections.orchestrator.platform.plugins.module_utils._drill_faults import ACTIONS, observe
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import drill_targets
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import (
     ApiError,
     ClusterError,
     PlatformError,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_scripts import write
-from ansible_collections.orchestrator.platform.plugins.module_utils._faults import choose
+from ansible_collections.orchestrator.platform.plugins.module_utils._faults import (
+    FAULTS,
+    OTHERS,
+    Observation,
+    as_checks,
+    choose,
+)
+from ansible_collections.orchestrator.platform.plugins.module_utils._findings import run_checks
+from ansible_collections.orchestrator.platform.plugins.module_utils._snapshot import Snapshot, View
 from ansible_collections.orchestrator.platform.plugins.modules.fault_drill import ARGUMENT_SPEC, run
 
-from .loopback import Server, cluster_at
+from .loopback import Ended, Server, cluster_at
 
 PODS = "/api/v1/namespaces/agents/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/agents/deployments"
@@ -242,6 +252,54 @@ def test_a_command_that_did_not_start_is_tried_once_more(server, agent, first, a
     assert sum(path.endswith("/exec") for _method, path, *_rest in server.seen) == asked
 
 
+def strike(agent: AgentStage) -> None:
+    agent._deadline += 10
+    agent.strike("discord-watcher", ["end"])
+
+
+def asked(server: Server) -> int:
+    """How many commands were asked for."""
+    return sum(path.endswith("/exec") for _method, path, *_rest in server.seen)
+
+
+@pytest.mark.parametrize("end", [Ended(0), Ended(137), Ended(None)], ids=["in time", "with its container", "broken"])
+@pytest.mark.parametrize("refusals", [0, 1])
+def test_a_strike_that_is_refused_once_is_struck_once(server, agent, end, refusals):
+    """It was swallowed, waited for, and told as a watcher that was not restarted. What may have run is not repeated."""
+    server.say(f"{PODS}/coder-1/exec", *[(500, {})] * refusals, end, (403, {}))
+    strike(agent)
+    assert asked(server) == refusals + 1
+
+
+@pytest.mark.parametrize(("status", "times"), [(503, 2), (403, 1)])
+def test_a_strike_that_stays_refused_is_told_as_that(server, agent, status, times):
+    server.say(f"{PODS}/coder-1/exec", (status, {}))
+    with pytest.raises(ApiError, match=f"HTTP {status}"):
+        strike(agent)
+    assert asked(server) == times
+
+
+def test_a_strike_that_fails_is_told_with_its_last_line(server, agent, monkeypatch):
+    """And not as a watcher that was not restarted."""
+    monkeypatch.setattr(_drill, "END_S", 0.1)
+    server.say(f"{PODS}/coder-1/exec", Ended(1, "Traceback\nPermissionError: no\n"))
+    text = r"end coder-1/discord-watcher ended with 1 and the container runs on: PermissionError: no; see that"
+    with pytest.raises(BrokenDrillError, match=text):
+        strike(agent)
+
+
+def test_a_strike_that_fails_as_its_container_ends_has_struck(server, agent):
+    """The command asks what it kills, which may refuse it just before both are gone."""
+    server.say(f"{PODS}/coder-1/exec", Ended(1, "ConnectionRefusedError\n"))
+    ended = pod("coder-1", "coder")
+    state = {"name": "discord-watcher", "restartCount": 1, "state": {"terminated": {}}}
+    ended["status"] = {**READY, "initContainerStatuses": [state]}
+    timer = threading.Timer(0.5, agent.ground.pods._deliver, ("MODIFIED", ended))
+    timer.start()
+    strike(agent)
+    timer.join()
+
+
 def test_writing_twice_is_writing_once(tmp_path):
     """The command may have run although its answer was lost."""
     for mode, text in (("append", "one\n"), ("append", "two\n"), ("truncate", "three\n"), ("replace", "four\n")):
@@ -249,3 +307,91 @@ def test_writing_twice_is_writing_once(tmp_path):
             subprocess.run([sys.executable, *write(str(tmp_path), "a/b.jsonl", text, mode)[1:]], check=True)
         found = (tmp_path / "a" / "b.jsonl").read_text()
         assert found == ("one\ntwo\n" if text == "two\n" else text)
+
+
+class PodServer(Server):
+    """Pods as they are at the moment; a watch tells nothing, and ends only where `ends` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pods: list[dict] = []
+        self.ends = False
+        self.unreadable = False  # a pod by itself
+
+    def reply(self, _method, path, query):
+        assert path == PODS
+        if "watch" in query:
+            if not self.ends:
+                self.over.wait()
+            return (200, "", {})
+        (wanted,) = query.get("fieldSelector", [""])
+        if wanted and self.unreadable:
+            return (500, "{}", {})
+        items = [item for item in self.pods if wanted in ("", f"metadata.name={item['metadata']['name']}")]
+        return (200, json.dumps({"items": items, "metadata": {"resourceVersion": "1"}}), {})
+
+
+@pytest.fixture
+def picture(monkeypatch) -> Iterator[PodServer]:
+    """A server with a ready pod of agent and bridge."""
+    monkeypatch.setattr(_cluster, "MIN_ROUND_S", 0.01)
+    server = PodServer()
+    rows = [{"name": name, "ready": True, "restartCount": 0, "containerID": name} for name in ("agent", "input-bridge")]
+    server.pods = [{**pod("coder-1", "coder"), "status": {**READY, "containerStatuses": rows}}]
+    yield server
+    server.close()
+
+
+def bridge_fault(picture: PodServer, monkeypatch, action) -> Observation:
+    """What is seen of a fault of the bridge that does this; the watch tells nothing of it."""
+    (fault,) = choose(["bridge-reader-absent"], on_workload=False)
+    facts = {"refused": 409, "accepted": 200, "took": True, "healthy": True}
+    monkeypatch.setitem(ACTIONS, fault.name, lambda _stage: action() or facts)
+    with ground(picture) as (where, _restarted):
+        return observe(ProbeStage(where, "coder-1", fault.struck), fault)
+
+
+def others(seen: Observation) -> list[tuple[str, str]]:
+    """Verdict and evidence of others-untouched."""
+    nothing = Expectation("a", ("a",), "", "", "", "", "", "")
+    said, _complete = run_checks(as_checks([seen], FAULTS), View(Snapshot(), nothing))
+    return [(item["verdict"], item["evidence"]) for item in said if item["id"] == OTHERS.id]
+
+
+def test_others_are_compared_with_the_pod_as_it_is(picture, monkeypatch):
+    """A watch that lags, or has just ended, still shows the pod of before the fault."""
+    ((verdict, why),) = others(bridge_fault(picture, monkeypatch, picture.pods.clear))
+    assert (verdict, why) == ("fail", "changed under faults/bridge-reader-absent: coder-1/agent: pod")
+
+
+def test_others_that_stay_pass(picture, monkeypatch):
+    """Else the case above would prove nothing."""
+    ((verdict, _why),) = others(bridge_fault(picture, monkeypatch, lambda: None))
+    assert verdict == "pass"
+
+
+def test_without_a_picture_after_it_nothing_is_said_of_the_others(picture, monkeypatch):
+    """Neither that they are unchanged nor that the pod is gone; the fault itself is no pass."""
+    seen = bridge_fault(picture, monkeypatch, lambda: setattr(picture, "unreadable", True))
+    assert others(seen) == []
+    assert seen.problem.startswith("the fault could not be observed: coder-1 could not be read after it: ")
+
+
+def test_an_endpoint_that_goes_between_two_watches_is_not_waited_for(picture, monkeypatch):
+    """Its DELETED fell between them: the wait took all the time of the fault."""
+    picture.ends = True
+    picture.pods.append(pod("fake-refused-1", "fake-refused"))
+    left: list[bool] = []
+
+    def begun(_stage, begin, _end) -> dict:
+        begin()
+        left.append(where.pods.wait(lambda seen: "fake-refused-1" in seen, 0.0))
+        return {}
+
+    monkeypatch.setattr(_drill_faults, "_outage", begun)
+    with ground(picture) as (where, _restarted):
+        assert where.pods.wait(lambda seen: len(seen) == 2, 30.0)
+        endpoint = types.SimpleNamespace(name="fake-refused", scale=lambda _replicas: picture.pods.pop())
+        stage = types.SimpleNamespace(endpoint=endpoint, ground=where, forget=lambda: None, left_s=lambda: 20.0)
+        ACTIONS["endpoint-refused"](stage)
+    assert left == [False]

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,11 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._drill_fault
 from ansible_collections.orchestrator.platform.plugins.module_utils._drill_plan import ENDPOINTS
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._expectation import Expectation
-from ansible_collections.orchestrator.platform.plugins.module_utils._fault_scripts import other_webhook, row
+from ansible_collections.orchestrator.platform.plugins.module_utils._fault_scripts import (
+    other_webhook,
+    row,
+    take_memory,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._fault_table import (
     FIELDS,
     Row,
@@ -298,3 +305,50 @@ def test_memory_is_taken_only_up_to_a_small_limit(limit, refused):
             refuse_unlimited(pod)
     else:
         refuse_unlimited(pod)
+
+
+# Runs the program for taking memory, up to so many pieces. It is given a file instead of process 1's score.
+TAKING = """
+import json, mmap, os, resource, sys
+program, score, pieces = sys.argv[1], sys.argv[2], int(sys.argv[3])
+parts = []
+class Enough(Exception):
+    pass
+class Part(mmap.mmap):
+    def __new__(cls, *size):
+        if len(parts) == pieces:
+            raise Enough
+        parts.append(super().__new__(cls, *size))
+        return parts[-1]
+def own():
+    fields = dict(line.split(":") for line in open("/proc/self/status"))
+    return int(fields["VmRSS"].split()[0]) * 1024
+def refuse(*_):
+    raise AssertionError("one process is enough")
+os.fork = refuse
+before, mmap.mmap = own(), Part
+assert "/proc/1/oom_score_adj" in program
+try:
+    exec(program.replace("/proc/1/oom_score_adj", score))
+except Enough:
+    pass
+spent = resource.getrusage(resource.RUSAGE_SELF)
+grown = own() - before
+whole = all(part[:] == b"x" * len(part) for part in parts)
+print(json.dumps([grown, spent.ru_utime + spent.ru_stime, sum(map(len, parts)), whole]))
+"""
+
+
+def test_memory_is_taken_by_one_small_process(tmp_path):
+    """Where the kernel kills one process only, it takes the largest: that has to be the watcher (of some 19 MiB).
+
+    And with little CPU: a tenth of a core is all that the watcher's container has, and the kill waits for it.
+    """
+    score = tmp_path / "score"
+    argv = [sys.executable, "-I", "-c", TAKING, take_memory()[-1], str(score), "64"]
+    found = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
+    grown, cpu_s, taken, whole = json.loads(found)
+    assert score.read_text() == "1000"
+    assert (taken, whole) == (64 << 20, True), "what was taken is still held"
+    assert grown < 6 << 20
+    assert cpu_s < 2.0  # 0.1 s on an idle machine; it is the watcher's limit that is taken here

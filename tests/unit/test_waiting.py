@@ -249,3 +249,10 @@ def test_a_failed_one_is_not_looked_at_again():
     begun = time.monotonic()
     assert Rollouts(told, {}).run({CODER: Awaited(2, "new")}, 5.0, 60.0)[CODER].done is False
     assert time.monotonic() - begun < 5.0
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_a_deletion_that_is_known_by_its_metadata_alone_is_one(kind):
+    """From a list that lacks the workload: its DELETED fell between two watches."""
+    event = _view(kind, "agents", "DELETED", {"metadata": {"name": "coder", "uid": "u", "generation": 2}})
+    assert (event.now.generation, event.now.progress.reason) == (2, "the workload was deleted")
