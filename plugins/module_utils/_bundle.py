@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+import re
 import typing as t
 from collections.abc import Collection, Iterable, Iterator
 
@@ -24,6 +26,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._redact impo
 from ansible_collections.orchestrator.platform.plugins.module_utils._snippet import BRIDGE, WATCHER
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     CONTAINER_LISTS,
+    PREFIX,
     Json,
     Obj,
     containers_of,
@@ -67,9 +70,21 @@ _FOREIGN_FIELDS = (
     *("name", "image", "imagePullPolicy", "resources", "ports", "volumeMounts", "securityContext", "restartPolicy"),
     *("envFrom", "workingDir", "terminationMessagePolicy"),
 )
-_REPEATS = "kubectl.kubernetes.io/last-applied-configuration"  # the whole object as text, values and all
-# Their text begins with what the kubelet says and ends with what the container has said.
-_EVENTS_WITH_OUTPUT = ("Unhealthy", "ProbeWarning", "FailedPostStartHook", "FailedPreStopHook")
+# Annotations with a whole object as text, values and all: known by name, packed or not, or by what they hold.
+_REPEATS = re.compile(r"last-applied|^kapp\.k14s\.io/original|^objectset\.rio\.cattle\.io/applied$")
+_REPEATED = "<left out: it repeats an object>"
+# Their text begins with what the kubelet says and ends with what the container has said, or its command.
+_EVENTS_WITH_OUTPUT = ("Unhealthy", "ProbeWarning", "FailedPostStartHook", "FailedPreStopHook", "Failed")
+# Reasons of the kubelet's for a wait whose message is about the image, a name or a pause; those of an image are also
+# the text of an Event.
+_IMAGE_REASONS = (
+    *("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"),
+    *("RegistryUnavailable", "SignatureValidationFailed"),
+)
+_WAITS_WITHOUT_OUTPUT = (
+    *(*_IMAGE_REASONS, "CrashLoopBackOff", "ContainerCreating", "PodInitializing", "CreateContainerConfigError"),
+)
+_ABOUT_IMAGE = re.compile(rf'Failed to pull image "|Error: (?:{"|".join(_IMAGE_REASONS)})$')
 _OUTPUT = "<left out: written by a container that is not ours>"
 _STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 # Certificates and names: public, and blanking them would make the rest unreadable.
@@ -162,21 +177,37 @@ def printable(
 
 def _metadata(metadata: Obj) -> Obj:
     annotations = metadata.get("annotations")
-    notes = dict(annotations) if isinstance(annotations, dict) else {}
-    if _REPEATS in notes:
-        notes[_REPEATS] = "<left out: it repeats the object>"
     shown = {key: value for key, value in metadata.items() if key != "managedFields"}
     managers = [
         {key: entry.get(key) for key in ("manager", "operation", "subresource", "time") if entry.get(key)}
         for entry in metadata.get("managedFields") or []
         if isinstance(entry, dict)
     ]
-    if notes:
-        shown["annotations"] = {
-            key: "<redacted>" if is_named_secret(key, value) and key != _REPEATS else value
-            for key, value in notes.items()
-        }
+    if annotations and isinstance(annotations, dict):
+        shown["annotations"] = {key: _annotation(str(key), value) for key, value in annotations.items()}
     return {**shown, "managers": managers} if managers else shown
+
+
+def _annotation(key: str, value: Json) -> Json:
+    if not key.startswith(PREFIX) and (_REPEATS.search(key) or _is_object(str(value))):
+        return _REPEATED
+    return "<redacted>" if is_named_secret(key, value) else value
+
+
+def _is_object(text: str) -> bool:
+    """Whether a text is an object or a list in JSON, by itself or in base64."""
+    text = text.strip()
+    if text[:1] not in ("{", "["):
+        try:
+            text = base64.b64decode(text, validate=True).decode().strip()
+        except ValueError:
+            return False
+    try:
+        return text[:1] in ("{", "[") and isinstance(json.loads(text), dict | list)
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
 
 
 def _config_map(obj: Obj) -> Obj:
@@ -245,23 +276,33 @@ def _without_last_words(pod: Obj, ours: Collection[Place]) -> Obj:
 def _without_message(item: Json) -> Json:
     if not isinstance(item, dict):
         return "<left out>"
-    states = {
-        when: {**item[when], "terminated": {**item[when]["terminated"], "message": _OUTPUT}}
-        for when in ("state", "lastState")
-        if dig(item, when, "terminated", "message")
-    }
+    states = {when: _silent(item[when]) for when in ("state", "lastState") if isinstance(item.get(when), dict)}
     return {**item, **states}
 
 
+def _silent(state: Obj) -> Obj:
+    """The kubelet tells of a failed hook or start with the container's command and output."""
+    return {
+        name: {**about, "message": _OUTPUT} if isinstance(about, dict) and _may_hold_output(name, about) else about
+        for name, about in state.items()
+    }
+
+
+def _may_hold_output(name: str, about: Obj) -> bool:
+    return bool(about.get("message")) and (name != "waiting" or about.get("reason") not in _WAITS_WITHOUT_OUTPUT)
+
+
 def _without_output(event: Obj, ours: Collection[Place]) -> Obj:
-    """Probes and hooks of foreign containers: what they printed stands behind the first colon."""
+    """Probes, hooks and starts of foreign containers: commands and output stand behind the first colon or bracket."""
     about = event.get("involvedObject") or {}
     container = str(about.get("fieldPath") or "").partition("{")[2].rstrip("}")
     place = about.get("namespace"), about.get("name"), container
-    if event.get("reason") not in _EVENTS_WITH_OUTPUT or place in ours:
+    message = str(event.get("message") or "")
+    about_image = event.get("reason") == "Failed" and _ABOUT_IMAGE.match(message)
+    if event.get("reason") not in _EVENTS_WITH_OUTPUT or place in ours or about_image:
         return event
-    said, colon, _output = str(event.get("message") or "").partition(":")
-    return {**event, "message": f"{said}: {_OUTPUT}" if colon else said}
+    said = re.split(r"[:(\[]", message, maxsplit=1)[0]
+    return {**event, "message": f"{said.rstrip()}: {_OUTPUT}" if said != message else said}
 
 
 def _our_variable(entry: Obj) -> Obj:

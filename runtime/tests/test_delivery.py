@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
 import random
 import signal
@@ -185,6 +187,10 @@ LABELLED = [
     ("export DB_PASSWORD='it is 1 long phrase'", "it is 1 long phrase"),
     ('DB_PASSWORD="say \\"p@ss\\" twice" next', "twice"),
     ('passphrase = "correct-horse-battery"', "correct-horse-battery"),
+    ("Authorization: a1b2c3d4", "a1b2c3d4"),
+    ("curl -H 'Authorization: 8f14e45fceea167a'", "8f14e45fceea167a"),
+    ('{"authorization":"abcdefghijk_1"}', "abcdefghijk_1"),
+    ("Proxy-Authorization: Negotiate YIIabcdefgh", "YIIabcdefgh"),
     ("token: the next word", ""),
     ("API_KEY=$OTHER", ""),
     ('password = "${DB_PASSWORD}"', ""),
@@ -217,7 +223,111 @@ def test_named_values_are_told_from_prose_and_code(text, secret):
     assert redact(out) == out
 
 
-@pytest.mark.parametrize("text", ["token" * 20_000, "a_token=" * 10_000, 'password: "' + "a b" * 30_000, "x" * 100_000])
+def pem(kind):
+    body = "\n".join("MIIE" + letter * 60 for letter in ("QRS" if "PRIVATE" in kind else "XYZ"))
+    return f"-----BEGIN {kind}-----\n{body}\nEndOfIt=\n-----END {kind}-----\n"
+
+
+def coded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+KEYS = (
+    "PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "DSA PRIVATE KEY",
+    "OPENSSH PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("before", ["", pem("CERTIFICATE"), "x", "xy"], ids=len)
+def test_a_private_key_in_base64_is_found(kind, before):
+    """Issue 5.7: as a kubeconfig has it, also behind its certificate, at any alignment, and alone over several lines."""
+    whole = coded(before + pem(kind))
+    lines = base64.encodebytes((before + pem(kind)).encode()).decode()
+    texts = [f"client-key-data: {whole}\nnext: one", f'{{"key": "{whole}", "next": "one"}}']
+    # Behind a certificate a break may go through what tells of the key.
+    for text in texts if len(before) > 2 else [*texts, f"{lines}next one"]:
+        redact = Redactor()
+        out = redact(text)
+        assert (redact.count, redact(out)) == (1, out)
+        assert coded("MIIE" + "R" * 60)[8:40] not in out
+        assert not {line for line in lines.splitlines()[-4:-1] if len(line) > 8} & set(out.split())
+        assert "next" in out
+
+
+@pytest.mark.parametrize(
+    "kind", ["CERTIFICATE", "PUBLIC KEY", "RSA PUBLIC KEY", "CERTIFICATE REQUEST", "X509 CRL", "PKCS7"]
+)
+@pytest.mark.parametrize("before", ["", "x", "xy"])
+def test_public_pem_in_base64_stays(kind, before):
+    text = f"certificate-authority-data: {coded(before + pem(kind))}\n"
+    assert Redactor()(text) == text
+
+
+STAMP = "2026-11-22T07:39:56.365240895Z "
+
+
+@pytest.mark.parametrize("width", [16, 40, 57, 64, 76])
+@pytest.mark.parametrize("end", ["\n", "\r\n", f"\n{STAMP}", "\n    ", "\\n", "\\r\\n"])
+@pytest.mark.parametrize("last", ["c", "cd==", "abcdEFGH1234", "ab==@=Xy9z"])
+def test_the_end_of_a_key_is_found_without_its_beginning(width, end, last):
+    """Issue 5.7: a log that begins within a key; also the two last lines of a PGP block."""
+    lines = ["MI" + "Q" * (width - 2)] * 3 + last.split("@") + ["-----END " + "RSA PRIVATE KEY-----"]
+    first = STAMP if STAMP in end else ""
+    for before in ("", '"') if end.startswith("\\") else ("", "an ordinary line\n"):
+        redact = Redactor()
+        out = redact(before + first + end.join(lines) + "\nnext line")
+        assert out == f"{before}[redacted: private key]\nnext line"
+        assert redact.count == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "an ordinary line\n-----END RSA PRIVATE KEY-----\n",
+        "the file ends with -----END PRIVATE KEY-----",
+        "MIIEQQQQQQQQQQQQQQQQ\n-----END CERTIFICATE-----\n the private key is elsewhere",
+        "done\n\n-----END PRIVATE KEY-----",
+        '{"auth": "required1"}',
+        '"auth": "password"',
+        '"auth": "OAuthBearer2"',
+        "auth: kubernetes",
+        "auth=basicAuthenticationScheme0",
+        "my-auth: dXNlcjpwYXNzd29yZA==",
+        "Authorization: required",
+        "authorization: AlwaysAllow",
+        "Authorization: $TOKEN12345",
+        "--authorization-mode=Node,RBAC12345",
+        "authorization: build_header1(token)",
+        "Authorization: AWS4-HMAC-SHA256",
+        "the authorization of user12345678",
+    ],
+)
+def test_ordinary_text_beside_these_shapes_stays(text):
+    assert Redactor()(text) == text
+
+
+def test_the_auth_of_a_registry_is_found():
+    """Issue 5.7: base64 of user:password, whatever the lengths of both."""
+    for user, password in itertools.product(
+        ("u", "me", "bot", "user"), ("pw-123", "hunter2", "hunter22", "a b c d ? > ~")
+    ):
+        code = coded(f"{user}:{password}")
+        for text in (f'{{"auths":{{"r.io":{{"auth":"{code}"}}}}}}', f"_auth={code}", f'{{\\"auth\\":\\"{code}\\"}}'):
+            redact = Redactor()
+            assert code.rstrip("=") not in redact(text)
+            assert redact.count == 1
+
+
+@pytest.mark.parametrize("text", ["token" * 20_000, "a_token=" * 10_000, 'password: "' + "a b" * 30_000, "x" * 100_000,
+                                  "private key " + "\nabcdefghijklmnopq" * 6_000, "private key " + "\na" * 50_000,
+                                  "private key " + "abcdefghijklmnopq\\n" * 6_000, "private key " + '"A' * 50_000,
+                                  "LS0tLS1CRUdJTi" * 8_000 + "UFJJVkFURSBLRV", "UFJJVkFURSBLRV" + "A" * 20 + "\ntLS!" * 20_000,
+                                  "auth=" * 20_000, "auth:" + "A" * 100_000, "authorization: " * 8_000])  # fmt: skip
 def test_redaction_takes_time_in_proportion(text):
     """An agent's line must not stop the loop. In proportion it takes a fraction of a second, squared it takes hours."""
 

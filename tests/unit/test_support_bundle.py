@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
+import re
 import stat
+import sys
 import tarfile
 import urllib.parse
 
 import pytest
+import yaml
 from ansible_collections.orchestrator.platform.plugins.module_utils import _redact
 from ansible_collections.orchestrator.platform.plugins.module_utils._archive import write_archive
 from ansible_collections.orchestrator.platform.plugins.module_utils._bundle import (
@@ -31,7 +35,7 @@ from hypothesis import strategies as st
 
 from discord_monitor import redaction
 
-from .conftest import TOKEN, WEBHOOK, b64
+from .conftest import FIXTURES, TOKEN, WEBHOOK, b64
 
 # Without any shape: only its Secret tells what it is.
 PLAIN = "Tr0ub4dor-and-three-more"
@@ -42,10 +46,59 @@ KEY = (
     + "\n-----END PRIVATE KEY-----"
 )
 GITHUB = "ghp_" + "a1B2" * 9
+# One of each length modulo 3, with what encodings treat in different ways; each stands in a Secret in another shape.
+IN_JSON, IN_AUTH, IN_URL = ("Zk7/q+&<w>'(!)*~ =?@%" + "xY9kL"[:length] for length in (3, 4, 5))
+IN_YAML, IN_LIST, WHOLE = ("Zk8/q+&<w>'(!)*~ =?@%" + "xY9kL"[:length] for length in (3, 4, 5))
+DOCKER = {"auths": {"r.example.org": {"username": "robot", "password": IN_JSON, "auth": ""}}}
+DOCKER["auths"]["r.example.org"]["auth"] = base64.b64encode(f"robot:{IN_AUTH}".encode()).decode()
+FORMS_SECRET = {
+    ".dockerconfigjson": json.dumps(DOCKER, separators=(",", ":")),
+    "url": f"postgres://app:{urllib.parse.quote(IN_URL, safe='')}@db/app",
+    "yaml": f'user: planted\npassword: "{IN_YAML}" # rotated in May\nkeys: [first, "{IN_LIST}"]\n',
+    "whole": WHOLE,
+}
+JS_SAFE = "-_.!~*'()"
+URL_SAFE = str.maketrans("+/", "-_")
+
+
+def other_digits(text: str) -> str:
+    return re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text)
+
+
+def go_json(text: str) -> str:
+    text = json.dumps(text, ensure_ascii=False)[1:-1]
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def inside(before: str, value: str, after: str) -> tuple[str, str]:
+    """The base64 of a value within something longer, and what of it must not stay: the neighbours decide the rest."""
+    start, end = len(before.encode()), len((before + value).encode())
+    code = base64.b64encode((before + value + after).encode()).decode()
+    return code, code[-(-start * 8 // 6) + 1 : end * 8 // 6]
+
+
+def forms(value: str) -> list[tuple[str, str]]:
+    """What is written of a value, and what of that must not stay."""
+    quoted = [
+        urllib.parse.quote(value),
+        urllib.parse.quote(value, safe=""),
+        urllib.parse.quote_plus(value),
+        urllib.parse.quote(value, safe=JS_SAFE),
+        urllib.parse.quote(value, safe=JS_SAFE + ";,/?:@&=+$#"),
+    ]
+    around = [("", ""), ("user:", ""), ("u:", ""), ("me:", ":x"), ("", ":x"), ("", "xy"), ("", "xyz")]
+    code = [inside(before, value, after) for before, after in around]
+    url_safe = [(whole.translate(URL_SAFE), part.translate(URL_SAFE)) for whole, part in code]
+    whole = [value, go_json(value), *quoted, *map(other_digits, quoted)]
+    return [*zip(whole, whole, strict=True), *code, *url_safe]
+
+
+NEW = [form for value in (IN_JSON, IN_AUTH, IN_URL, IN_YAML, IN_LIST, WHOLE) for form in forms(value)]
 CANARIES = [
     TOKEN, WEBHOOK, WEBHOOK.rpartition("/")[2], PLAIN, b64(PLAIN), urllib.parse.quote("Correct/Horse+Battery", safe=""),
     "Correct/Horse+Battery", "MIIEvQaaaa", GITHUB, "argument-canary", "annotation-canary", "foreign-canary", "config-canary",
-    "last-words-canary", "probe-canary", "template-canary",
+    "last-words-canary", "probe-canary", "template-canary", "hook-canary", "start-canary", "packed-canary",
+    *dict.fromkeys(part for _whole, part in NEW),
 ]  # fmt: skip
 
 
@@ -87,6 +140,11 @@ def pod() -> dict:
             annotations={
                 "kubectl.kubernetes.io/last-applied-configuration": last,
                 "example.org/api-token": "annotation-canary",
+                "kapp.k14s.io/original": last,
+                "banzaicloud.com/last-applied": b64("packed-canary"),
+                "example.org/state": f" [{last}]",
+                "example.org/packed": b64(last),
+                "orchestrator.platform/note": '{"ours": 1}',
                 "checksum": "a" * 64,
             },
             managedFields=[{"manager": "helm", "operation": "Update", "fieldsV1": {"f:spec": {}}}],
@@ -111,7 +169,14 @@ def pod() -> dict:
                     "lastState": {"terminated": {"exitCode": 1, "message": "what our own watcher said"}},
                 }
             ],
-            "ephemeralContainerStatuses": [{"name": "debug", "containerID": "c://3", "restartCount": 0}],
+            "ephemeralContainerStatuses": [
+                {
+                    "name": "debug",
+                    "containerID": "c://3",
+                    "restartCount": 0,
+                    "state": {"waiting": {"reason": "PostStartHookError", "message": "'sh -c x' exited: hook-canary"}},
+                }
+            ],
         },
     }
 
@@ -121,9 +186,9 @@ def template() -> dict:
     return {"metadata": {"annotations": notes}, "spec": pod()["spec"]}
 
 
-def probe_event(container: str, message: str) -> dict:
+def probe_event(container: str, message: str, reason: str = "Unhealthy") -> dict:
     about = {"kind": "Pod", "namespace": "agents", "name": "coder", "fieldPath": f"spec.containers{{{container}}}"}
-    return {"metadata": meta("p"), "involvedObject": about, "reason": "Unhealthy", "message": message}
+    return {"metadata": meta("p"), "involvedObject": about, "reason": reason, "message": message}
 
 
 LISTS = {
@@ -133,6 +198,7 @@ LISTS = {
     "secrets": [
         {"metadata": meta("plain"), "type": "Opaque", "data": {"k": b64(PLAIN), "env": b64(MULTI), "bad": "%"}},
         {"metadata": meta("hook", annotations={"a": "b"}), "type": "Opaque", "data": {"url": b64(WEBHOOK)}},
+        {"metadata": meta("forms"), "type": "x", "data": {key: b64(value) for key, value in FORMS_SECRET.items()}},
         {"metadata": meta("sa"), "type": "x", "data": {"namespace": b64("agents"), "ca.crt": b64("public-certificate")}},
     ],
     "configmaps": [
@@ -144,6 +210,10 @@ LISTS = {
     ],
     "events": [{"metadata": meta("e"), "message": f"Back-off: {PLAIN} {GITHUB}", "lastTimestamp": "2026-01-01T00:00:00Z"},
                probe_event("agent", "Liveness probe failed: probe-canary"),
+               probe_event("agent", 'Error: exec: "sh -c agent --key start-canary": executable file not found', "Failed"),
+               probe_event("agent", "Exec lifecycle hook ([sh -c hook-canary]) for Container failed", "FailedPostStartHook"),
+               probe_event("agent", 'Failed to pull image "r.example.org/agent:1": not found', "Failed"),
+               probe_event("agent", "Error: ImagePullBackOff", "Failed"),
                probe_event("discord-watcher", "Liveness probe failed: our own 503")],
 }  # fmt: skip
 LOG = "\n".join(
@@ -155,6 +225,7 @@ LOG = "\n".join(
         "2026-11-22T07:39:58.365240895Z https://user:argument-canary@example.org/",
         f"2026-11-22T07:39:59.365240895Z {GITHUB}",
         *(f"2026-11-22T07:39:59.365240895Z {line}" for line in KEY.splitlines()),
+        *(f"2026-11-22T07:39:59.365240895Z form {whole} end" for whole, _part in NEW),
         "2026-11-22T07:40:00.365240895Z an ordinary line",
     ]
 )
@@ -202,14 +273,21 @@ def collected(server: Server, *, foreign: bool = True) -> tuple[Bundle, dict]:
 # -- the canary ----------------------------------------------------------------------------------------------------
 
 
+@functools.cache
+def bundle_with_reports() -> dict[str, str]:
+    """The same files for every canary."""
+    bundle, _index = collected(Server())
+    written = [*CANARIES[:7], *(whole for whole, _part in NEW)]
+    bundle.add_report("findings.json", json.dumps({"evidence": [f"x {item}" for item in written]}))
+    bundle.add_report("findings.txt", "\n".join(written))
+    bundle.finish()
+    return bundle.files
+
+
 @pytest.mark.parametrize("canary", CANARIES)
 def test_no_canary_is_in_the_bundle(canary):
     """Tokens planted in env, commands, annotations, ConfigMaps, events and logs, in several encodings (D6)."""
-    bundle, _index = collected(Server())
-    bundle.add_report("findings.json", json.dumps({"evidence": [f"x {item}" for item in CANARIES[:7]]}))
-    bundle.add_report("findings.txt", "\n".join(CANARIES[:7]))
-    bundle.finish()
-    assert [name for name, text in bundle.files.items() if canary in text] == []
+    assert [name for name, text in bundle_with_reports().items() if canary in text] == []
 
 
 def test_the_canaries_are_really_there():
@@ -248,11 +326,13 @@ def test_what_helps_is_still_there():
         {"name": "REF", "valueFrom": {"secretKeyRef": {"name": "plain", "key": "k"}}},
     ]
     assert shown["metadata"]["annotations"]["checksum"] == "a" * 64
+    assert shown["metadata"]["annotations"]["orchestrator.platform/note"] == '{"ours": 1}'
     assert shown["metadata"]["managers"] == [{"manager": "helm", "operation": "Update"}]
     secrets = json.loads(bundle.files["objects/agents/secrets.json"])
     assert [(item["metadata"]["name"], item["keys"]) for item in secrets] == [
         ("plain", ["bad", "env", "k"]),
         ("hook", ["url"]),
+        ("forms", [".dockerconfigjson", "url", "whole", "yaml"]),
         ("sa", ["ca.crt", "namespace"]),
     ]
     assert "an ordinary line" in bundle.files["logs/agents/coder/discord-watcher.log"]
@@ -379,6 +459,10 @@ def test_what_our_own_containers_said_stays():
     events = bundle.files["events/agents.json"]
     assert "our own 503" in events
     assert "Liveness probe failed: <left out" in events
+    assert "Error: <left out" in events
+    assert "Exec lifecycle hook: <left out" in events
+    assert 'Failed to pull image \\"r.example.org/agent:1\\": not found' in events
+    assert "Error: ImagePullBackOff" in events
     assert "c" * 64 in bundle.files["objects/agents/deployments.json"]
 
 
@@ -393,6 +477,53 @@ def test_no_file_of_text_commands_a_terminal(control):
     assert [name for name, text in texts.items() if control[0] in text] == []
     assert texts["findings/findings.txt"].count("\n") == 2
     assert "one\ntwo " in texts["logs/agents/coder/discord-watcher.log"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "stays"),
+    [
+        ("CrashLoopBackOff", True),
+        ("ImagePullBackOff", True),
+        ("ErrImagePull", True),
+        ("ErrImageNeverPull", True),
+        ("InvalidImageName", True),
+        ("CreateContainerConfigError", True),
+        ("ContainerCreating", True),
+        ("PodInitializing", True),
+        ("PostStartHookError", False),
+        ("RunContainerError", False),
+        ("CreateContainerError", False),
+        ("SomethingNew", False),
+        (None, False),
+    ],
+)
+def test_a_wait_is_told_where_the_kubelet_alone_speaks(reason, stays):
+    """Issue 5.7: the message of a failed hook or start holds the container's command and output."""
+    state = {"waiting": {"reason": reason, "message": "it is said"}}
+    run = {"metadata": meta("x"), "status": {"initContainerStatuses": [{"name": "a", "state": state}]}}
+    (item,) = printable("pods", run, Redactor())["status"]["initContainerStatuses"]
+    assert (item["state"]["waiting"]["message"] == "it is said") is stays
+    assert item["state"]["waiting"]["reason"] == reason
+    ours = printable("pods", run, Redactor(), ours={("agents", "x", "a")})
+    assert ours["status"] == run["status"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['{"a": 1}', " [1]\n", b64('{"a": 1}'), b64("[1]"), "[" * 100_000],
+    ids=["object", "list", "b64", "b64 list", "deep"],
+)
+def test_an_annotation_that_is_an_object_is_left_out(value):
+    """Issue 5.7: it repeats values that are left out elsewhere; what the platform itself notes stays."""
+    notes = {"example.org/x": value, "orchestrator.platform/x": value[:99]}
+    shown = printable("services", {"metadata": meta("x", annotations=notes)}, Redactor())["metadata"]["annotations"]
+    assert shown == {"example.org/x": "<left out: it repeats an object>", "orchestrator.platform/x": value[:99]}
+
+
+@pytest.mark.parametrize("value", ["true", "3", "{a} of b", "[x", "e30", "plaintext123", "", "2026-01-01", "abcd"])
+def test_other_annotations_stay(value):
+    obj = {"metadata": meta("x", annotations={"example.org/x": value})}
+    assert printable("services", obj, Redactor())["metadata"] == obj["metadata"]
 
 
 # -- the redaction -------------------------------------------------------------------------------------------------
@@ -463,6 +594,167 @@ def test_any_object_is_printable(value):
         obj = {"metadata": {"name": "x"}, "spec": {"containers": [value], "x": value}}
         once = printable(resource, obj, Redactor())
         json.dumps(once)
+
+
+@given(
+    value=st.text(min_size=12, max_size=40).filter(lambda text: len(text.strip()) >= 12),
+    before=st.text(max_size=7),
+    after=st.text(max_size=7),
+)
+def test_a_known_value_never_stays_within_base64_or_a_url(value, before, after):
+    """Issue 5.7: at any alignment, and in the ways that Python, JavaScript and Go write a URL or JSON."""
+    value, before, after = (text.encode("utf-8", "replace").decode() for text in (value, before, after))
+    redactor = Redactor([value])
+    for whole, part in [inside(before, value, after), *forms(value)]:
+        assert part not in redactor.text(f"x {whole} y")
+
+
+@pytest.mark.parametrize(
+    ("value", "secret"),
+    [
+        (FORMS_SECRET[".dockerconfigjson"], IN_JSON),
+        (FORMS_SECRET[".dockerconfigjson"], IN_AUTH),
+        (FORMS_SECRET["url"], IN_URL),
+        (FORMS_SECRET["url"], urllib.parse.quote(IN_URL, safe="")),
+        (FORMS_SECRET["yaml"], IN_YAML),
+        (FORMS_SECRET["yaml"], IN_LIST),
+        (json.dumps({"db": {"url": "mysql://a:Unusual-pass@db"}}), "Unusual-pass"),
+        (json.dumps([[["Unusual-pass"]]]), "Unusual-pass"),
+        ("http://a:Unusual@p/ss@proxy", "Unusual@p/ss"),
+        ("password: Unusual-pass # comment", "Unusual-pass"),
+        ("PASSWORD=Unusual-pass # comment\nX=[", "Unusual-pass"),
+        ("  'password': 'Unusual-pass',\n  x", "Unusual-pass"),
+        ("password: &a Unusual-pass\nother: *a\n", "Unusual-pass"),
+        ("a: {b: [{c: Unusual-pass}]}", "Unusual-pass"),
+        ("a: |\n  first\n  x=Unusual-pass\n", "Unusual-pass"),
+        (b64("user:Unusual-pass"), "Unusual-pass"),
+        (f"users: [{{name: me, user: {{client-key-data: {b64(KEY)}}}}}]", KEY.splitlines()[1]),
+    ],
+)
+def test_what_is_in_a_value_is_known_too(value, secret):
+    """Issue 5.7: texts in JSON, YAML and base64, passwords in URLs, values before a comment or a comma."""
+    assert Redactor([value]).text(f"it is {secret}.") == "it is <value of a Secret>."
+
+
+KUBECONFIG = """apiVersion: v1
+kind: Config
+clusters: [{name: kubernetes, cluster: {server: "https://cluster.example.org:6443"}}]
+contexts:
+- context:
+    cluster: kubernetes
+    user: kubernetes-admin
+  name: kubernetes-admin@kubernetes
+current-context: kubernetes-admin@kubernetes
+"""
+
+
+@pytest.mark.parametrize(
+    "text", ["app.kubernetes.io/name", "https://cluster.example.org:6443", "the password is wrong"]
+)
+@pytest.mark.parametrize(
+    "value", [KUBECONFIG, "password: long enough", '{"password": "long enough", "kind": "kubernetes"}']
+)
+def test_names_and_keys_in_a_value_blank_nothing(text, value):
+    """A kubeconfig is a Secret often; its names are those of half of the cluster's objects."""
+    assert Redactor([value]).text(text) == text
+
+
+BOMB = "a0: &a0 [x]\n" + "\n".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 200))
+MERGES = "a0: &a0 {x: y}\n" + "\n".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 200))
+
+
+@pytest.mark.parametrize("value", [BOMB, MERGES, "a: " + "[" * 16_000, "[" * 100_000, "a: &a [*a]", "a: [", "x: 2026-99-99",
+                                   "? {a: b}\n: c", "a: !!python/name:os.system x", "%", "- \x00", "://a:" * 20_000,
+                                   json.dumps([f"value {n}" for n in range(20_000)])])  # fmt: skip
+def test_an_awkward_value_is_read_all_the_same(value):
+    """Nothing grows, nothing is made of it, nothing is raised; the value itself is known."""
+    assert Redactor([f"{value}\nand=Unusual-pass"]).text("it is Unusual-pass") == "it is <value of a Secret>"
+
+
+def test_a_value_is_known_where_there_is_no_reader_of_yaml(monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert Redactor(["password: Unusual-pass # x"]).text("Unusual-pass") == "<value of a Secret>"
+
+
+def test_values_that_overlap_leave_no_rest():
+    redactor = Redactor(["first-and-middle", "middle-and-last-one"])
+    assert redactor.text("a first-and-middle-and-last-one b first-and-middle") == (
+        "a <value of a Secret> b <value of a Secret>"
+    )
+    assert redactor.count == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("clientSecret", "abc123def456"),
+        ("clientSecret", "correct horse battery"),
+        ("x-api-key", "abcdefgh"),
+        ("DB_PASSWORD_OLD", "abcdefgh"),
+        ("private-key", "abcdefgh"),
+        ("aws_secret_access_key", "abcdefgh"),
+        ("passphrase", "abcdefgh"),
+        ("credentials", '{"user": "me"}'),
+        ("secret", "abc123def456"),
+        ("secret", "Abcdefgh-ij"),
+        ("example.org/api-token", "abcdefgh"),
+    ],
+)
+def test_a_secret_key_of_an_object_hides_its_value(key, value):
+    """Issue 5.7: as it does in a text."""
+    redactor = Redactor()
+    assert redactor.tree([{key: value, "other": {key: value}}]) == [{key: "<redacted>", "other": {key: "<redacted>"}}]
+    assert redactor.count == 2
+
+
+def test_the_auth_of_an_object_hides_its_value():
+    redactor = Redactor()
+    shown = redactor.tree({"auth": b64("user:password"), "Authorization": "abc123def456"})
+    assert shown == {"auth": "<credentials>", "Authorization": "<credentials>"}
+    assert redactor.tree({"auth": "required", "authorization": "Webhook"}) == {
+        "auth": "required",
+        "authorization": "Webhook",
+    }
+    assert redactor.count == 2
+
+
+PLAIN_TREE = {
+    "secretName": "discord-webhook-2",
+    "secretKeyRef": {"name": "discord-bot", "key": "BOT_TOKEN", "optional": False},
+    "secretRef": {"name": "agent-settings"},
+    "nodePublishSecretRef": {"name": "vault-access"},
+    "imagePullSecrets": [{"name": "registry-credentials-1"}],
+    "secrets": [{"name": "sa-token-x7k2p"}, "sa-token-x7k2p"],
+    "secret": {"secretName": "tls-of-the-bot", "items": [{"key": "token", "path": "token"}]},
+    "serviceAccountToken": {"path": "api-token", "expirationSeconds": 3607, "audience": "vault"},
+    "tokenExpirationSeconds": "36070000",
+    "tokenPath": "/var/run/secrets/tokens/vault-token",
+    "TOKEN_FILE": "/var/run/secrets/tokens/vault-token",
+    "existingSecret": "orchestrator-secrets",
+    "webhookSecretName": "discord-webhook",
+    "secretNamespace": "discord-monitor",
+    "automountServiceAccountToken": False,
+    "tokens": True,
+    "token": "token",
+    "apiToken": "$(OTHER_TOKEN)",
+    "password": "<13 characters>",
+    "secretProviderClass": "agents-vault-2",
+    "resources": ["secrets", "serviceaccounts/token"],
+    "matrix": [{"secret": "agents/discord-webhook-2"}, {"secret": "discord-webhook-2"}, {"secret": "discordbot"}],
+}
+
+
+def test_names_of_secrets_survive_in_objects():
+    redactor = Redactor()
+    assert redactor.tree(PLAIN_TREE) == PLAIN_TREE
+    assert redactor.count == 0
+
+
+@pytest.mark.parametrize("name", ["workloads.yaml", "rollouts.yaml", "snippet.json"])
+def test_objects_of_the_fixtures_are_as_before(name):
+    """Nothing in them is secret, and all of it helps."""
+    objects = list(yaml.safe_load_all((FIXTURES / name).read_text()))
+    assert Redactor().tree(objects) == objects
 
 
 def test_remembered_texts_are_counted_each_time():

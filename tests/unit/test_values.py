@@ -8,7 +8,12 @@ from decimal import Decimal
 
 import pytest
 from ansible_collections.orchestrator.platform.plugins.module_utils._quantities import parse_quantity, same_quantity
-from ansible_collections.orchestrator.platform.plugins.module_utils._redact import redact, redact_text, secret_kind
+from ansible_collections.orchestrator.platform.plugins.module_utils._redact import (
+    is_named_secret,
+    redact,
+    redact_text,
+    secret_kind,
+)
 from ansible_collections.orchestrator.platform.plugins.module_utils._versions import parse_version
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import (
     Mount,
@@ -106,6 +111,31 @@ def test_manifest_parts_are_redacted_by_name_and_by_shape():
         {"env": [{"name": "API_KEY", "value": "abc"}, {"name": "URL", "value": WEBHOOK}, {"name": "A", "value": "1"}]}
     )
     assert [item["value"] for item in shown["env"]] == ["<redacted>", "<webhook URL>", "1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        *(
+            (name, True)
+            for name in ("API_KEY", "apiKey", "api-key", "private-key", "ACCESS_KEY", "accessKey", "PASSPHRASE")
+        ),
+        *((name, True) for name in ("SECRET_USERNAME", "WEBHOOK_URL", "CREDENTIAL_OF_ME", "x.example.org/auth-token")),
+        *((name, False) for name in ("existingSecret", "webhookSecretName", "secretKeyRef", "TOKEN_FILE", "tokenPath")),
+        *((name, False) for name in ("KEY", "publicKey", "LOG_LEVEL", "monkey", "tokenExpirationSeconds")),
+    ],
+)
+def test_names_of_secrets_are_told_from_what_refers_to_them(name, secret):
+    assert is_named_secret(name, "abc") is secret
+    assert not is_named_secret(name, True)
+
+
+@pytest.mark.parametrize(
+    "name", ["private-key", "PASSPHRASE", "AWS_ACCESS_KEY", "existingSecret", "SECRET_NAME", "XTOKENX"]
+)
+def test_variables_are_redacted_by_all_these_names(name):
+    """A manifest that is given back shows no value, be it the name of a Secret."""
+    assert redact({"name": name, "value": "abc"}) == {"name": name, "value": "<redacted>"}
 
 
 WANT = "/home/agent/.claude"

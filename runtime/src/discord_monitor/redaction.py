@@ -27,6 +27,13 @@ _NAME_END = r"(?:token|secret|password|passwd|passphrase|api[_-]?key|access[_-]?
 _NAMED = rf"(?<![A-Za-z0-9_])(?i:[a-z0-9_]{{0,40}}?{_NAME_END})(?:\\?[\"'])?[ \t]{{0,3}}[=:][ \t]{{0,3}}"
 _QUOTED = r"(?:(?!(?P=quote))(?:\\.|[^\n]))"  # a character between quotes
 _TELLING = r"[0-9!@#^~]"  # words of prose and of code hold none of these
+_BASE64 = r"[A-Za-z0-9+/]"
+# Base64 of "PRIVATE KEY" behind a blank, at each of its three alignments: certificates and public keys hold none.
+_KEY_MARK = r"(?:UFJJVkFURSBLRV|FBSSVZBVEUgS0VZ|BQUklWQVRFIEtFW)"
+# What ends a line of a key: as it is, in a log with the time that Kubernetes puts before each line, escaped in JSON.
+_STAMP = r"(?:\d[\d:T.-]{15,38}Z )?[ \t]{0,40}"
+_LINE_END = rf"(?:\r?\n{_STAMP}|(?:\\{{1,4}}r)?\\{{1,4}}n)"
+_KEY_END = r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 
 _NAMES = ("token", "secret", "passw", "passphrase", "key", "credential")
 # Order matters: a URL goes before the credential shapes it may contain. Each with what a text in small letters must
@@ -36,6 +43,20 @@ _SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "private key",
         ("private key",),
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}-----|\Z)",
+    ),
+    (
+        # Its beginning is out of sight. The number of lines is bounded, lest each line look through all that follow.
+        "private key",
+        ("private key",),
+        rf"(?:(?m:^){_STAMP}|(?<=\\n)|(?<=[\"']))(?:{_BASE64}{{16,76}}+={{0,2}}{_LINE_END}(?!-----END)){{0,100}}+"
+        rf"(?:=?{_BASE64}{{1,76}}+={{0,2}}{_LINE_END}){{1,2}}{_KEY_END}",
+    ),
+    (
+        # In base64, also behind its certificate or over several lines.
+        "private key",
+        ("ufjjvkfursblrv", "fbssvzbveugs0vz", "bquklwqvrfietfw"),
+        rf"(?:LS0tLS1CRUdJTi{_BASE64}{{0,56}}?)?{_KEY_MARK}{_BASE64}{{20,}}+={{0,2}}"
+        rf"(?:\r?\n[ \t]{{0,40}}(?={_BASE64}{{60}}|{_BASE64}{{0,60}}tLS){_BASE64}{{1,76}}+={{0,2}}(?![^\s\"']))*+",
     ),
     ("Discord webhook", ("webhooks/",), r"https?://[^\s\"'<>/]{1,200}/api/(?:v\d{1,2}/)?webhooks/\d{1,20}/[\w-]{8,}"),
     ("password", ("://",), r"(?P<keep>://[^\s/:@\"']{0,100}:)[^\s/@\"']{1,200}(?=@)"),
@@ -70,7 +91,22 @@ _SHAPES: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "credentials",
         ("authorization",),
         r"(?P<keep>\b(?i:authorization)(?:\\?[\"'])?[ \t]{0,3}[:=][ \t]{0,3}(?:\\?[\"'])?"
-        r"(?i:basic|digest|token|apikey)[ \t]{1,3})[^\s\"'\\\[]{6,}",
+        r"(?i:basic|digest|token|apikey|negotiate)[ \t]{1,3})[^\s\"'\\\[]{6,}",
+    ),
+    (
+        # Without the name of a scheme: one word that no prose has.
+        "credentials",
+        ("authorization",),
+        r"(?P<keep>\b(?i:authorization)(?:\\?[\"'])?[ \t]{0,3}[:=][ \t]{0,3}(?:\\?[\"'])?)"
+        r"(?!AWS4-)(?=[\w.~+/=-]{0,400}?\d)[\w.~+/=-]{8,}+(?![(\[{:])",
+    ),
+    (
+        # A registry's `auth` is base64 of user:password. A colon tells, at each of its three alignments.
+        "credentials",
+        ("auth",),
+        r"(?P<keep>(?<![A-Za-z0-9-])(?i:_?auth)(?:\\?[\"'])?[ \t]{0,3}[:=][ \t]{0,3}(?:\\?[\"'])?)"
+        rf"(?=(?:{_BASE64}{{4}}){{0,100}}?(?:O[g-v]|{_BASE64}[DTjz][o-r]|{_BASE64}{{3}}6))"
+        rf"(?:{_BASE64}{{4}}){{2,}}+(?:{_BASE64}{{2,3}}={{1,2}})?(?![\w+/=-])",
     ),
     (
         # In quotes: up to the closing one. With white space inside it may be a sentence, unless something tells.
