@@ -129,11 +129,12 @@ def value_copies(view: View, namespace: str) -> Iterator[Result]:
 
 @check(
     "secret-scope/configmap-values",
-    title="No ConfigMap and no literal variable holds a token or webhook URL",
+    title="No ConfigMap, literal variable or argument holds a token or webhook URL",
     scope="all",
     needs=_NEEDS,
     protects="credentials in objects that anybody with view rights reads and that end up in Git and backups",
-    decided="ConfigMap and literal env values are searched for the values of our Secrets and for text of their shape.",
+    decided="ConfigMaps, binary data too, and literal env values, commands and arguments are searched for the values of "
+    "our Secrets and for text of their shape.",
     mend="Move the value into the Secret, then rotate it: it has to count as known.",
 )
 def configmap_values(view: View, namespace: str) -> Iterator[Result]:
