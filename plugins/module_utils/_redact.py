@@ -369,7 +369,7 @@ def _assigned(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         for sign in "=:":
             rest = line.partition(sign)[2]
-            for text in {rest.strip(), rest.partition(" #")[0].strip()}:
+            for text in (rest.strip(), rest.partition(" #")[0].strip()):
                 yield text.strip("\"'")
                 yield text.rstrip(",;").strip("\"'")
 
