@@ -39,7 +39,8 @@ MAX_REASONS = 3  # errors named where a scenario failed outside of its tests
 KEPT_KINDS = (
     "namespaces,nodes,customresourcedefinitions,clusterroles,clusterrolebindings,priorityclasses,storageclasses,"
     "validatingadmissionpolicies,validatingadmissionpolicybindings,validatingwebhookconfigurations,"
-    "mutatingwebhookconfigurations,secrets,configmaps,serviceaccounts,services,roles,rolebindings,"
+    "mutatingadmissionpolicies,mutatingadmissionpolicybindings,mutatingwebhookconfigurations,"
+    "secrets,configmaps,serviceaccounts,services,roles,rolebindings,"
     "deployments,daemonsets,statefulsets,cronjobs,jobs"
 )
 HACKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("hack/*.py"))

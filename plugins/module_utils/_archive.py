@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._user_path import user_path
 
 FOLDER = "support-bundle"  # at the top of a bundle's archive
 # What is unpacked into memory at most; arbitrary, a platform with thousands of runs has a hundredth of it.
@@ -53,7 +54,7 @@ def write_private(dest: str, content: bytes, *, what: str) -> int:
 
     Raises PlatformError when it cannot be written; then nothing of it is left.
     """
-    target = Path(dest).expanduser()
+    target = user_path(dest)
     try:
         # Made with mode 0600, in the same folder, so that the name appears with the whole content behind it.
         handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

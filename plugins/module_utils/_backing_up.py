@@ -31,6 +31,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._backup_file
 from ansible_collections.orchestrator.platform.plugins.module_utils._cluster import Cluster
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import ApiError, PlatformError
 from ansible_collections.orchestrator.platform.plugins.module_utils._preflight import decode_record, latest_record
+from ansible_collections.orchestrator.platform.plugins.module_utils._user_path import user_path
 from ansible_collections.orchestrator.platform.plugins.module_utils._vault import Key, decrypt, encrypt, is_encrypted
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json, Obj
 
@@ -133,7 +134,7 @@ def save(backup: Backup, dest: str, key: Key | None, *, dry_run: bool) -> dict[s
     """Write the archive, unless what is there holds the same already: changed, size and names of its files."""
     files = files_of(backup)
     content = pack(files, FOLDER, mtime=0)
-    target = Path(dest).expanduser()
+    target = user_path(dest)
     if target.is_dir() or not target.parent.is_dir():
         # Said in check mode too.
         what = "is a folder" if target.is_dir() else f"lies in {target.parent}, which is no folder"
@@ -165,7 +166,7 @@ def _holds(target: Path, content: bytes, key: Key | None) -> bool:
 
 def load(source: str, key: Key | None) -> Backup:
     """The backup in an archive; raises PlatformError for one that cannot be trusted."""
-    path = Path(source).expanduser()
+    path = user_path(source)
     try:
         if path.stat().st_size > MAX_ARCHIVE_BYTES:
             raise PlatformError(f"{source} is larger than any backup of this collection: name another file in src.")

@@ -338,14 +338,11 @@ def _is_kubernetes(who: Who) -> bool:
 def _steps(view: View, who: Who) -> Iterator[str]:
     """What a binding in a namespace in view gives beside; of the cluster's own bindings only the reading is told."""
     for namespace, checks in view.access.wanted.items():
-        found: dict[str, list[Right]] = {}
-        for right in (
-            right for check_id, rights in checks.items() if check_id != "rbac/read-secrets" for right in rights
-        ):
-            grant = view.access.roles.granted_by(who, right) if namespace else None
-            if grant is not None and grant.binding.startswith("RoleBinding"):
-                found.setdefault(str(grant), []).append(right)
-        yield from (_line(namespace, grant, rights) for grant, rights in found.items())
+        steps = [right for check_id, rights in checks.items() if check_id != "rbac/read-secrets" for right in rights]
+        for grant in view.access.roles.grants(who, namespace):
+            allowed = [right for right in steps if grant.namespace and grant.allows(right)]
+            if allowed:
+                yield _line(namespace, str(grant), allowed)
 
 
 def _reads(view: View, who: Who) -> Iterator[str]:

@@ -133,8 +133,8 @@ def value_copies(view: View, namespace: str) -> Iterator[Result]:
     scope="all",
     needs=_NEEDS,
     protects="credentials in objects that anybody with view rights reads and that end up in Git and backups",
-    decided="ConfigMaps, binary data too, and literal env values, commands and arguments are searched for the values of "
-    "our Secrets and for text of their shape.",
+    decided="ConfigMaps, binary data too, and literal env values, commands and arguments are searched for the values "
+    "of our Secrets and for text of their shape.",
     mend="Move the value into the Secret, then rotate it: it has to count as known.",
 )
 def configmap_values(view: View, namespace: str) -> Iterator[Result]:

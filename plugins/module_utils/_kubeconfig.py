@@ -10,6 +10,8 @@ import os
 import pathlib
 import typing as t
 
+from ansible_collections.orchestrator.platform.plugins.module_utils._user_path import user_path
+
 
 class PreflightStopError(Exception):
     """What makes every further question pointless: check id, subject, evidence, hint."""
@@ -24,14 +26,14 @@ def kubeconfig_path(given: object, environ: t.Mapping[str, str]) -> list[str]:
     if isinstance(given, dict):
         return []
     if given:
-        return [str(pathlib.Path(str(given)).expanduser())]
+        return [str(user_path(str(given)))]
     if environ.get("K8S_AUTH_KUBECONFIG"):
-        return [str(pathlib.Path(environ["K8S_AUTH_KUBECONFIG"]).expanduser())]
+        return [str(user_path(environ["K8S_AUTH_KUBECONFIG"]))]
     if environ.get("K8S_AUTH_HOST") or (environ.get("KUBERNETES_SERVICE_HOST") and not environ.get("KUBECONFIG")):
         return []
     if environ.get("KUBECONFIG"):
-        return [str(pathlib.Path(path).expanduser()) for path in environ["KUBECONFIG"].split(os.pathsep) if path]
-    return [str(pathlib.Path("~/.kube/config").expanduser())]
+        return [str(user_path(path)) for path in environ["KUBECONFIG"].split(os.pathsep) if path]
+    return [str(user_path("~/.kube/config"))]
 
 
 def check_kubeconfig(paths: list[str], context: str | None) -> str:

@@ -77,6 +77,11 @@ class Grant(t.NamedTuple):
     binding: str
     role: str
     rules: tuple[Obj, ...]
+    namespace: str = ""  # of the binding; empty for one of the cluster
+
+    def allows(self, right: Right) -> bool:
+        """Whether one of the rules covers an action."""
+        return any(rule_allows(rule, right) for rule in self.rules)
 
     def __str__(self) -> str:
         """`RoleBinding x with ClusterRole edit`."""
@@ -116,7 +121,8 @@ class Roles:
             return  # a binding to a role that is not there gives nothing
         title = "RoleBinding" if namespace else "ClusterRoleBinding"
         place = f"{namespace}/" if namespace else ""
-        grant = Grant(f"{title} {place}{binding['metadata']['name']}", f"{kind} {name}", tuple(self._rules(role)))
+        shown = f"{title} {place}{binding['metadata']['name']}"
+        grant = Grant(shown, f"{kind} {name}", tuple(self._rules(role)), namespace)
         for subject in binding.get("subjects") or []:
             who = _subject(subject, namespace)
             if who is not None:
@@ -145,14 +151,7 @@ class Roles:
 
     def granted_by(self, who: Who, right: Right) -> Grant | None:
         """The first binding that allows it, or None."""
-        return next(
-            (
-                grant
-                for grant in self.grants(who, right.namespace)
-                if any(rule_allows(rule, right) for rule in grant.rules)
-            ),
-            None,
-        )
+        return next((grant for grant in self.grants(who, right.namespace) if grant.allows(right)), None)
 
     def named(self, who: Who, right: Right) -> list[str]:
         """The names to which rules limit this right of the subject, in a stable order; none where no rule gives it."""
@@ -375,8 +374,9 @@ class Access:
         return self._rights[key]
 
     def _limited(self, who: Who, rights: list[Right]) -> Iterator[Right]:
-        for right in (right for right in rights if not right.name):
-            if self.roles.granted_by(who, right) is None:
+        for right in rights:
+            # One that is asked for by its name is no other object's.
+            if not right.name and self.roles.granted_by(who, right) is None:
                 yield from (right._replace(name=name) for name in self.roles.named(who, right))
 
     def undecided(self, who: Who, check: str) -> int:

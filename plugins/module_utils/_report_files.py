@@ -20,6 +20,7 @@ from ansible_collections.orchestrator.platform.plugins.module_utils._report impo
     as_junit,
     text_lines,
 )
+from ansible_collections.orchestrator.platform.plugins.module_utils._user_path import user_path
 from ansible_collections.orchestrator.platform.plugins.module_utils._workloads import Json
 
 
@@ -31,8 +32,8 @@ def read_entries(values: list[Json], option: str) -> list[Entry]:
             entries += inline_entries([(number, value)], option)
             continue
         try:
-            text = Path(value).expanduser().read_text(encoding="utf-8")
-        except (OSError, ValueError, RuntimeError) as exc:
+            text = user_path(value).read_text(encoding="utf-8")
+        except (OSError, ValueError) as exc:
             why = _why_unreadable(exc)
             raise PlatformError(f"{option}[{number}]: the file {value} cannot be read ({why}): correct it.") from exc
         entries += entries_of_text(text, value)
@@ -42,8 +43,8 @@ def read_entries(values: list[Json], option: str) -> list[Entry]:
 def _why_unreadable(exc: Exception) -> str:
     if isinstance(exc, UnicodeDecodeError):
         return "it is not UTF-8 text"
-    # Of a home folder that nobody has, and of a name that no file can have.
-    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc).rstrip(".")
+    # Else a name that no file can have.
+    return str((exc.strerror if isinstance(exc, OSError) else None) or exc)
 
 
 def prints(report: Report) -> dict[str, str]:

@@ -143,7 +143,7 @@ def _by_volumes(spec: Obj, held: set[tuple[str, str]]) -> Iterator[SecretPath]:
             writable = [mount for mount in mounted.get(holder, []) if not mount.get("readOnly")]
             for reader, container in containers.items():
                 read = [*mounted[reader], *(ref for name in names for ref in _file_keys(container, name))]
-                if reader != holder and writable and _overlap(writable, read):
+                if reader != holder and _overlap(writable, read):
                     where = f"volume {' and '.join(names)}, which {holder} can write"
                     yield SecretPath("shared-volume", reader, secret, where, holder)
 

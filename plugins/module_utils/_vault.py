@@ -14,9 +14,9 @@ import os
 import subprocess
 import sys
 import typing as t
-from pathlib import Path
 
 from ansible_collections.orchestrator.platform.plugins.module_utils._errors import PlatformError
+from ansible_collections.orchestrator.platform.plugins.module_utils._user_path import user_path
 
 HEADER = b"$ANSIBLE_VAULT;"
 LIMIT_S = 300  # the password may come from a script that asks a server
@@ -38,11 +38,11 @@ class Key(t.NamedTuple):
     @property
     def identity(self) -> str:
         """As ansible-vault takes it."""
-        return f"{self.label}@{Path(self.password_file).expanduser().absolute()}"
+        return f"{self.label}@{user_path(self.password_file).absolute()}"
 
     def check(self) -> None:
         """Raises PlatformError where there is no such file; in check mode nothing else would."""
-        if not Path(self.password_file).expanduser().is_file():
+        if not user_path(self.password_file).is_file():
             raise PlatformError(f"The password file {self.password_file} does not exist: correct vault_password_file.")
 
 

@@ -489,6 +489,16 @@ def test_account_that_may_do_everything_is_found_by_the_whole_family(snapshot, e
     assert found == wanted
 
 
+def test_a_binding_here_is_told_beside_one_of_the_cluster(snapshot, expect):
+    """Who could do it anyway by the cluster's binding keeps it by ours when that one goes."""
+    jane = {"kind": "User", "name": "jane"}
+    grant(snapshot, "create", "pods/exec", namespace="", to=jane)
+    assert complaints(snapshot, expect) == []
+    grant(snapshot, "create", "pods/exec", to=jane)
+    (found,) = complaints(snapshot, expect)
+    assert "create pods/exec in agents, by RoleBinding agents/b" in found["evidence"]
+
+
 def test_every_check_has_a_negative_case():
     """A check that nothing can make fail proves nothing."""
     elsewhere = {"injection/template-current", "rbac/wildcard"}

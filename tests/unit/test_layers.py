@@ -24,7 +24,7 @@ PURE = [
     "_secret_plan", "_webhook", "_backup", "_backup_files", "_restore", "_adoption", "_outage",
 ]  # fmt: skip
 TRANSPORT = [
-    "_kubeconfig", "_api_client", "_unreachable", "_cluster", "_waiting", "_collect", "_extra_lists", "_report_files",
+    "_user_path", "_kubeconfig", "_api_client", "_unreachable", "_cluster", "_waiting", "_collect", "_extra_lists", "_report_files",
     "_bundle_collect", "_archive", "_applying", "_selection", "_injection", "_survey", "_drill", "_drill_faults",
     "_drill_plan", "_crds_work", "_secret_sources", "_secret_writing", "_vault", "_backing_up",
     "_restoring", "_adopting", "_discord", "_webhook_run",

@@ -124,7 +124,7 @@ def test_files_and_mappings_are_read_in_order(tmp_path):
     (tmp_path / "b.yml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PlatformError, match="not UTF-8"):
         read_entries([str(tmp_path / "b.yml")], "rules")
-    for path, why in (("~nobody-has-this-name/a.yml", "home directory"), ("a\0b", "null byte")):
+    for path, why in (("~nobody-has-this-name/a.yml", "No such file or directory"), ("a\0b", "null byte")):
         with pytest.raises(PlatformError, match=rf"rules\[1\]: the file .* cannot be read \(.*{why}\): correct it"):
             read_entries([{**GOOD}, path], "rules")
 
